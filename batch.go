@@ -1,0 +1,92 @@
+package eddy
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// BatchRead is one read of a batch.
+type BatchRead struct {
+	Buf []byte // where to, in full
+	Off int64  // where from, in bytes
+
+	N   int   // out: how much of Buf was read
+	Err error // out: why it was not all, io.EOF at the end of the file
+}
+
+// ReadBatch does many reads at once and returns when all of them have ended,
+// with the first Err in the order of the slice, nil if every Buf is full. On the
+// ring a batch costs little more than one read.
+//
+// If ctx ends, or the read deadline passes, reads that have not ended by then
+// have ctx.Err() or os.ErrDeadlineExceeded for an Err, and no Buf is touched
+// any more. The buffers must not overlap.
+func (f *File) ReadBatch(ctx context.Context, reads []BatchRead) error {
+	if err := f.acquire("read"); err != nil {
+		return refuse(reads, err)
+	}
+	defer f.release()
+	s := f.stops(ctx, &f.readDeadline)
+	if s != nil {
+		if err := s.reason(); err != nil {
+			return refuse(reads, f.fail("read", err))
+		}
+	}
+	refuse(reads, nil)
+	if f.kind == kindStream {
+		spread(f, reads, s)
+	} else {
+		f.batch(reads, s)
+	}
+	var first error
+	for i := range reads {
+		r := &reads[i]
+		if r.Err == nil && r.N < len(r.Buf) {
+			r.Err = io.EOF
+		}
+		r.Err = f.fail("read", r.Err)
+		if first == nil {
+			first = r.Err
+		}
+	}
+	return first
+}
+
+// refuse makes every read of a batch look as if it had read nothing and failed
+// with err, which it returns.
+func refuse(reads []BatchRead, err error) error {
+	for i := range reads {
+		reads[i].N, reads[i].Err = 0, err
+	}
+	return err
+}
+
+// batch takes what the page cache has and leaves the rest to the engine.
+func (f *File) batch(reads []BatchRead, s *stops) {
+	left := 0
+	for i := range reads {
+		r := &reads[i]
+		if r.Off < 0 {
+			r.Err = &os.PathError{Op: "readat", Path: f.name, Err: errNegativeOffset}
+			continue
+		}
+		if f.kind == kindDisk && len(r.Buf) > 0 {
+			r.N = f.inline(r.Buf, r.Off)
+		}
+		if r.N < len(r.Buf) {
+			left++
+		}
+	}
+	if left > 0 {
+		f.d.engine.batch(f, reads, s)
+	}
+}
+
+// unfinished tells whether the engine has something to do for the read.
+func (r *BatchRead) unfinished() bool { return r.Err == nil && r.N < len(r.Buf) }
+
+// rest is the read that is still to be done.
+func (r *BatchRead) rest(f *File) transfer {
+	return transfer{f, kindRead, r.Buf[r.N:], r.Off + int64(r.N)}
+}

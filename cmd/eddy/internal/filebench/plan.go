@@ -1,0 +1,156 @@
+package filebench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Plan is a whole comparison: each side at each number of goroutines, in each round.
+type Plan struct {
+	File       *TestFile
+	Work       Work // what is common to all measurements
+	Goroutines []int
+	Rounds     int
+	Procs      int  // GOMAXPROCS of eddy's and os.File's processes; 0 leaves it to the runtime
+	OSProcs    int  // adds a side: os.File under this GOMAXPROCS; 0 is none
+	Fio        bool // adds fio, if it is installed
+
+	// Run carries out one measurement in a process of its own, with GOMAXPROCS=procs if that is not 0.
+	Run func(ctx context.Context, work Work, procs int) (Sample, error)
+
+	// Step is called before each measurement: number done of total is about to start.
+	Step func(done, total int, what string)
+}
+
+// Result is what one side reached at one number of goroutines: medians over the rounds.
+type Result struct {
+	Side string `json:"side"`
+	Sample
+	LowestIOPS  float64  `json:"lowest_iops"`
+	HighestIOPS float64  `json:"highest_iops"`
+	Rounds      []Sample `json:"rounds"`
+}
+
+// Ratio is eddy divided by os.File. Zero means that it is not known.
+type Ratio struct {
+	IOPS  float64 `json:"iops"`
+	CPU   float64 `json:"cpu"`
+	P99   float64 `json:"p99"`
+	Worst float64 `json:"worst"`
+}
+
+// Row is all that was measured at one number of goroutines.
+type Row struct {
+	Goroutines int      `json:"goroutines"`
+	Sides      []Result `json:"sides"` // eddy first, os.File second
+	Ratio      Ratio    `json:"ratio"` // of these two
+}
+
+// Sides lists what the plan compares, in the order of the table.
+func (p *Plan) Sides() []string {
+	sides := []string{SideEddy, SideOS}
+	if p.OSProcs > 0 {
+		sides = append(sides, SideProc)
+	}
+	if p.Fio {
+		sides = append(sides, SideFio)
+	}
+	return sides
+}
+
+// Execute carries out the plan.
+func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
+	sides := p.Sides()
+	samples := make(map[string][]Sample)
+	key := func(side string, goroutines int) string { return side + " " + strconv.Itoa(goroutines) }
+	total, done := p.Rounds*len(p.Goroutines)*len(sides), 0
+	for round := range p.Rounds {
+		for _, goroutines := range p.Goroutines {
+			for _, side := range inTurn(sides, round) {
+				p.Step(done, total, fmt.Sprintf("%s, goroutines: %d, round %d of %d", sideName(side, p.OSProcs), goroutines, round+1, p.Rounds))
+				s, err := p.measure(ctx, side, goroutines, round)
+				if err != nil {
+					return nil, fmt.Errorf("%s, goroutines: %d: %w", sideName(side, p.OSProcs), goroutines, err)
+				}
+				k := key(side, goroutines)
+				samples[k] = append(samples[k], s)
+				done++
+			}
+		}
+	}
+	rows := make([]Row, 0, len(p.Goroutines))
+	for _, goroutines := range p.Goroutines {
+		row := Row{Goroutines: goroutines}
+		for _, side := range sides {
+			row.Sides = append(row.Sides, combine(side, samples[key(side, goroutines)]))
+		}
+		row.Ratio = ratio(row.Sides[0].Sample, row.Sides[1].Sample)
+		rows = append(rows, row)
+	}
+	return rows, nil
+}
+
+// inTurn lets another side begin in each round: whoever comes first may find the disk in another state.
+func inTurn(sides []string, round int) []string {
+	first := round % len(sides)
+	return slices.Concat(sides[first:], sides[:first])
+}
+
+func (p *Plan) measure(ctx context.Context, side string, goroutines, round int) (Sample, error) {
+	work := p.Work
+	work.Side, work.Goroutines, work.Seed = side, goroutines, uint64(round)
+	switch side {
+	case SideFio:
+		return runFio(ctx, work)
+	case SideProc:
+		return p.Run(ctx, work, p.OSProcs)
+	}
+	return p.Run(ctx, work, p.Procs)
+}
+
+// combine takes the median of each figure by itself.
+func combine(side string, rounds []Sample) Result {
+	figure := func(of func(Sample) float64) float64 {
+		values := make([]float64, len(rounds))
+		for i, s := range rounds {
+			values[i] = of(s)
+		}
+		return median(values)
+	}
+	r := Result{Side: side, Rounds: rounds, Sample: rounds[len(rounds)-1]}
+	r.IOPS = figure(func(s Sample) float64 { return s.IOPS })
+	r.CPU = figure(func(s Sample) float64 { return s.CPU })
+	r.Threads = int(figure(func(s Sample) float64 { return float64(s.Threads) }))
+	r.P50 = figure(func(s Sample) float64 { return s.P50 })
+	r.P99 = figure(func(s Sample) float64 { return s.P99 })
+	r.Worst = figure(func(s Sample) float64 { return s.Worst })
+	r.Bursts = figure(func(s Sample) float64 { return s.Bursts })
+	r.Fsyncs = figure(func(s Sample) float64 { return s.Fsyncs })
+	r.LowestIOPS, r.HighestIOPS = rounds[0].IOPS, rounds[0].IOPS
+	for _, s := range rounds {
+		r.LowestIOPS, r.HighestIOPS = min(r.LowestIOPS, s.IOPS), max(r.HighestIOPS, s.IOPS)
+	}
+	return r
+}
+
+// median of an even number of values is the mean of the middle two. It sorts values.
+func median(values []float64) float64 {
+	slices.Sort(values)
+	half := len(values) / 2
+	if len(values)%2 == 1 {
+		return values[half]
+	}
+	return (values[half-1] + values[half]) / 2
+}
+
+func ratio(eddy, std Sample) Ratio {
+	over := func(a, b float64) float64 {
+		if b == 0 {
+			return 0
+		}
+		return a / b
+	}
+	return Ratio{over(eddy.IOPS, std.IOPS), over(eddy.CPU, std.CPU), over(eddy.P99, std.P99), over(eddy.Worst, std.Worst)}
+}

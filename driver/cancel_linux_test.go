@@ -1,0 +1,319 @@
+package driver_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/uring"
+)
+
+// tally counts how races ended.
+type tally struct{ completed, cancelled, released atomic.Int64 }
+
+// race registers the request, lets something happen, and leaves it or takes
+// its result. Exactly one of the two must be possible.
+func (c *tally) race(r *rig, o *driver.Op, round int, happen func(), want func(int32) bool) {
+	r.register(o)
+	if happen != nil {
+		happen()
+	}
+	for range (round * 37) % 2048 {
+		pause()
+	}
+	if round%7 == 0 {
+		runtime.Gosched()
+	}
+	if r.CancelOp(o) {
+		c.cancelled.Add(1)
+		return
+	}
+	if res, _ := o.Result(); !want(res) {
+		r.t.Errorf("result %d", res)
+	}
+	c.completed.Add(1)
+}
+
+//go:noinline
+func pause() {}
+
+// check wants every request accounted for, and both ways of ending it.
+func (c *tally) check(r *rig, rounds int) {
+	r.t.Helper()
+	eventually(r.t, "every request came back", func() bool { return r.Metrics().InFlight == 0 })
+	done, left := c.completed.Load(), c.cancelled.Load()
+	if done == 0 || left == 0 || done+left != int64(rounds) {
+		r.t.Errorf("of %d requests %d completed and %d were cancelled: both must occur", rounds, done, left)
+	}
+	eventually(r.t, "every resource was released", func() bool { return c.released.Load() == int64(rounds) })
+	m := r.Metrics()
+	if m.Completed != uint64(done) || m.Cancelled != uint64(left) || m.StaleCQEs != 0 {
+		r.t.Errorf("%d completed, %d cancelled: %+v", done, left, m)
+	}
+	r.t.Logf("%d rounds: %d completed, %d cancelled", rounds, done, left)
+}
+
+func TestCancelRacingCompletionEndsExactlyOneWay(t *testing.T) {
+	kinds := map[string]func(r *rig, c *tally, worker, rounds int){
+		"nop":     raceNops,
+		"timeout": raceTimeouts,
+		"eventfd": raceEventfds,
+		"pipe":    racePipes,
+	}
+	for kind, run := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+				const workers = 8
+				rounds := scale(100_000) / workers
+				r := newRig(t, driver.Config{Submit: mode})
+				var c tally
+				var all sync.WaitGroup
+				for w := range workers {
+					all.Go(func() { run(r, &c, w, rounds) })
+				}
+				all.Wait()
+				c.check(r, rounds*workers)
+			})
+		})
+	}
+}
+
+func raceNops(r *rig, c *tally, _, rounds int) {
+	for i := range rounds {
+		o := nop(0)
+		o.Hold = &hold{total: &c.released}
+		c.race(r, o, i, nil, func(res int32) bool { return res == 0 })
+	}
+}
+
+func raceTimeouts(r *rig, c *tally, _, rounds int) {
+	for i := range rounds {
+		o := new(driver.Op)
+		ts := uring.NewTimespec(time.Duration(i%40) * time.Microsecond)
+		spec := &ts
+		o.Entry.PrepTimeout(spec, 0, 0)
+		o.Own(spec)
+		o.Hold = &hold{total: &c.released}
+		c.race(r, o, i, nil, func(res int32) bool { return res == -int32(unix.ETIME) })
+	}
+}
+
+func raceEventfds(r *rig, c *tally, _, rounds int) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_SEMAPHORE)
+	if err != nil {
+		r.t.Error(err)
+		return
+	}
+	defer unix.Close(fd)
+	one := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+	for i := range rounds {
+		buf := make([]byte, 8)
+		o := prepRead(new(driver.Op), fd, buf)
+		o.Hold = &hold{total: &c.released}
+		c.race(r, o, i, func() {
+			if i%2 == 0 {
+				write(r.t, fd, one)
+			}
+		}, func(res int32) bool { return res == 8 && buf[0] == 1 })
+	}
+	// What is cancelled has not ended yet, and uses the descriptor.
+	r.settle()
+}
+
+func racePipes(r *rig, c *tally, worker, rounds int) {
+	rd, wr := pipe(r.t)
+	if err := unix.SetNonblock(wr, true); err != nil {
+		r.t.Error(err)
+		return
+	}
+	for i := range rounds {
+		buf := make([]byte, 16)
+		o := prepRead(new(driver.Op), rd, buf)
+		o.Hold = &hold{total: &c.released}
+		c.race(r, o, i, func() {
+			if i%2 == 1 {
+				// A full pipe is as good.
+				_, _ = unix.Write(wr, []byte{byte(worker), byte(worker), byte(worker), byte(worker)})
+			}
+		}, func(res int32) bool {
+			return res >= 4 && res%4 == 0 && buf[0] == byte(worker) && buf[res-1] == byte(worker)
+		})
+	}
+	r.settle()
+}
+
+// settle waits until nothing is in flight.
+func (r *rig) settle() {
+	r.t.Helper()
+	eventually(r.t, "every request came back", func() bool { return r.Metrics().InFlight == 0 })
+}
+
+func TestRequestedCancelGivesOneAnswerAndTheOpCanBeUsedAgain(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		r := newRig(t, driver.Config{Submit: mode})
+		const workers = 4
+		rounds := scale(8000) / workers
+		var read, cancelled atomic.Int64
+		var all sync.WaitGroup
+		for range workers {
+			rd, wr := pipe(t)
+			all.Go(func() {
+				o := new(driver.Op)
+				buf := make([]byte, 1)
+				for i := range rounds {
+					h := new(hold)
+					o.Hold = h
+					r.register(prepRead(o, rd, buf))
+					if i%2 == 0 {
+						write(t, wr, []byte{byte(i)})
+					}
+					r.RequestCancel(o)
+					switch res := r.result(o); res {
+					case 1:
+						read.Add(1)
+					case -int32(unix.ECANCELED):
+						cancelled.Add(1)
+						if i%2 == 0 { // the byte is still there
+							if _, err := unix.Read(rd, buf); err != nil {
+								t.Error(err)
+							}
+						}
+					default:
+						t.Errorf("result %d", res)
+					}
+					if n := h.released.Load(); n != 1 {
+						t.Errorf("released %d times", n)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if read.Load() == 0 || cancelled.Load() == 0 || read.Load()+cancelled.Load() != int64(workers*rounds) {
+			t.Errorf("%d read, %d cancelled of %d", read.Load(), cancelled.Load(), workers*rounds)
+		}
+	})
+}
+
+func TestCancelledOpenThatSucceededClosesItsDescriptor(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		r := newRig(t, driver.Config{Submit: mode})
+		fifo := filepath.Join(t.TempDir(), "fifo")
+		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		fds := len(leaktest.Fds())
+		var claimed, left int
+		rounds := scale(3000)
+		for i := range rounds {
+			path, _ := unix.BytePtrFromString(fifo)
+			o := &driver.Op{YieldsFd: true, Name: fifo}
+			o.Entry.PrepOpenat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			// To wait for a writer it has to run where it may block.
+			o.Entry.Flags = uring.SQEAsync
+			o.Own(path)
+			r.register(o)
+			opened := make(chan error)
+			go func() {
+				fd, err := unix.Open(fifo, unix.O_RDWR|unix.O_CLOEXEC, 0)
+				if err == nil {
+					err = unix.Close(fd)
+				}
+				opened <- err
+			}()
+			for range (i * 131) % 60_000 {
+				pause()
+			}
+			if r.CancelOp(o) {
+				left++
+			} else if res, _ := o.Result(); res < 0 {
+				t.Errorf("open: %v", unix.Errno(-res))
+			} else {
+				claimed++
+				unix.Close(int(res))
+			}
+			if err := <-opened; err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.settle()
+		m := r.Metrics()
+		t.Logf("%d claimed, %d left, of which %d had succeeded", claimed, left, m.Disposed)
+		if m.Disposed == 0 || left == 0 || m.Disposed > uint64(left) {
+			t.Errorf("%d disposed of %d that were left", m.Disposed, left)
+		}
+		if got := len(leaktest.Fds()); got != fds {
+			t.Errorf("%d descriptors, want %d", got, fds)
+		}
+	})
+}
+
+func TestOpenThatNobodyCompletesIsCancelled(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		r := newRig(t, driver.Config{Submit: mode})
+		fifo := filepath.Join(t.TempDir(), "fifo")
+		if err := unix.Mkfifo(fifo, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 50 {
+			path, _ := unix.BytePtrFromString(fifo)
+			o := &driver.Op{YieldsFd: true, Name: fifo}
+			o.Entry.PrepOpenat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			o.Entry.Flags = uring.SQEAsync
+			o.Own(path)
+			r.register(o)
+			time.Sleep(time.Duration(i*20) * time.Microsecond)
+			if !r.CancelOp(o) {
+				res, _ := o.Result()
+				t.Fatalf("completed with %d", res)
+			}
+		}
+		r.settle()
+	})
+}
+
+func TestDescriptorOfDroppedOpenIsNotClosedTwice(t *testing.T) {
+	// The number of a descriptor that was disposed of is soon somebody else's.
+	f := newFake(t, 8)
+	b := driver.NewBare(f, 8)
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd, err := unix.Dup(int(file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := nop(1)
+	o.YieldsFd = true
+	if err := b.Admit(o); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Submit()
+	key := f.userData(1)
+	b.GiveUp(o)
+	f.complete(1, int32(fd), 0)
+	b.Dispatch()
+	other, err := unix.Open("/dev/zero", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(other)
+	if other != fd {
+		t.Fatalf("descriptor %d was not closed, the next one is %d", fd, other)
+	}
+	f.inject(uring.CQE{UserData: key, Res: int32(fd)})
+	b.Dispatch()
+	if link, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil || link != "/dev/zero" {
+		t.Errorf("the stale completion closed somebody's descriptor: %q, %v", link, err)
+	}
+}

@@ -1,0 +1,113 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/eddyio/eddy/poll"
+)
+
+// Driver owns the registry and turns it. All methods but Handle and Fd are for
+// one goroutine at a time, its owner.
+type Driver struct {
+	handle *Handle
+	poll   *poll.Poll
+	events *poll.Events
+	signal atomic.Bool // a signal event has come and was not consumed
+	closed bool
+}
+
+// New makes a driver. It fails if the process may have no more descriptors
+// (epoll_create1(2), eventfd(2)) or the Config is out of range; it never fails
+// because of io_uring, which is set up when it is first wanted.
+func New(cfg Config) (*Driver, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p, err := poll.New()
+	if err != nil {
+		return nil, err
+	}
+	waker, err := poll.NewWaker(p.Registry(), TokenWakeup)
+	if err != nil {
+		return nil, errors.Join(err, p.Close())
+	}
+	d := &Driver{poll: p, events: poll.NewEvents(cfg.Events)}
+	d.handle = newHandle(cfg, p.Registry(), waker)
+	return d, nil
+}
+
+// Handle is what other goroutines use. It stays valid, if useless, after
+// Shutdown.
+func (d *Driver) Handle() *Handle { return d.handle }
+
+// Fd is a descriptor that is readable when a turn would find something to do.
+// It belongs to the driver; do not close it or read from it.
+func (d *Driver) Fd() int { return d.poll.Fd() }
+
+// Turn waits for events for up to max (0: not at all, negative: for ever),
+// dispatches them, and returns how many there were. It makes goroutines
+// runnable but runs no code of theirs.
+func (d *Driver) Turn(max time.Duration) (int, error) {
+	h := d.handle
+	h.counters.turns.Add(1)
+	h.registrations.releasePending()
+	if err := d.poll.Poll(d.events, max); err != nil {
+		return 0, err
+	}
+	n := d.events.Len()
+	ready, woken := 0, false
+	for i := range n {
+		switch event := d.events.At(i); event.Token {
+		case TokenWakeup:
+			woken = true
+		case TokenSignal:
+			d.signal.Store(true)
+		default:
+			ready++
+			h.registrations.dispatch(event)
+		}
+	}
+	h.counters.events.Add(uint64(ready))
+	if woken {
+		h.dispatchCompletions()
+	}
+	return n, nil
+}
+
+// Park turns the driver once, waiting for as long as it takes. Unpark ends it.
+func (d *Driver) Park() error { return d.ParkTimeout(-1) }
+
+// ParkTimeout is Park with a limit.
+func (d *Driver) ParkTimeout(max time.Duration) error {
+	_, err := d.Turn(max)
+	return err
+}
+
+// ConsumeSignalReady tells whether the signal receiver has become readable
+// since it was last asked. What can be read from it has to be read then:
+// there is no second event for the same bytes.
+func (d *Driver) ConsumeSignalReady() bool { return d.signal.Swap(false) }
+
+// Shutdown refuses new work, cancels what is in flight and wakes everybody who
+// waits, with ErrShutdown. It returns when the kernel has given everything
+// back, or at the latest when ctx ends, with a *ShutdownError that names what
+// it has not.
+func (d *Driver) Shutdown(ctx context.Context) error {
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	h := d.handle
+	stuck := h.Drain(ctx)
+	h.registrations.shutdown()
+	err := errors.Join(h.waker.Close(), d.poll.Close())
+	if len(stuck) > 0 {
+		cause := context.Cause(ctx)
+		return errors.Join(err, &ShutdownError{Stuck: stuck, Cause: cause})
+	}
+	return err
+}

@@ -1,0 +1,298 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/eddyio/eddy/poll"
+	"github.com/eddyio/eddy/probe"
+	"github.com/eddyio/eddy/uring"
+)
+
+// Handle is a driver for everybody but its owner. All methods may be called
+// by any goroutine at any time.
+type Handle struct {
+	cfg           Config
+	registry      *poll.Registry
+	waker         *poll.Waker
+	registrations registrations
+	counters      counters
+	holds         *holds
+
+	state     atomic.Uint32 // State
+	initMu    sync.Mutex    // one set-up at a time
+	retryAt   atomic.Int64  // no set-up before then, on the driver's clock
+	fallbacks []Fallback    // guarded by initMu
+	shut      bool          // guarded by initMu
+
+	// Set before state becomes Initialized, constant from then on.
+	uring    submission
+	mode     SubmitMode
+	probed   uring.Probe
+	features uring.Features
+	ringSize uint32
+}
+
+func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
+	h := &Handle{cfg: cfg, registry: registry, waker: waker}
+	h.registrations.counters = &h.counters
+	h.registrations.registry = registry
+	h.holds = newHolds(cfg.Holds, &h.counters, h.AddUringSource, func(fd int) {
+		// A ring that is not in the registry any more needs no removal.
+		_ = registry.Deregister(poll.SourceFd(fd))
+	})
+	if cfg.NoRing {
+		h.fallbacks = []Fallback{{Wanted: "io_uring", Reason: probe.ReasonForced, Evidence: []string{"switched off by the driver's Config"}}}
+		h.state.Store(uint32(StateUnsupported))
+	}
+	return h
+}
+
+// Unpark ends a turn that waits, or else makes the next one not wait.
+func (h *Handle) Unpark() error {
+	h.counters.unparks.Add(1)
+	return h.waker.Wake()
+}
+
+// Metrics reads the counters.
+func (h *Handle) Metrics() Metrics { return h.counters.read() }
+
+// State is whether the driver has a ring.
+func (h *Handle) State() State { return State(h.state.Load()) }
+
+// SubmitMode is the way requests are handed to the kernel, SubmitAuto as long
+// as there is no ring.
+func (h *Handle) SubmitMode() SubmitMode {
+	if h.State() != StateInitialized {
+		return SubmitAuto
+	}
+	return h.mode
+}
+
+// Fallbacks lists what was wanted and could not be had, and why.
+func (h *Handle) Fallbacks() []Fallback {
+	h.initMu.Lock()
+	defer h.initMu.Unlock()
+	return append([]Fallback(nil), h.fallbacks...)
+}
+
+// AddUringSource puts a ring's descriptor in the registry, under TokenWakeup.
+func (h *Handle) AddUringSource(fd int) error {
+	return h.registry.Register(poll.SourceFd(fd), TokenWakeup, poll.Readable)
+}
+
+// CheckAndInit reports whether requests with the operation can be registered.
+// The first call sets the ring up; where that cannot be done, the reason is
+// recorded and the answer is no, for good if the kernel will not have it and
+// for the moment if it only lacks something. It fails only after Shutdown.
+func (h *Handle) CheckAndInit(op uring.Op) (bool, error) {
+	switch h.State() {
+	case StateInitialized:
+		return h.probed.Supports(op), nil
+	case StateUnsupported:
+		return false, nil
+	}
+	if int64(now()) < h.retryAt.Load() {
+		return false, nil
+	}
+	h.initMu.Lock()
+	defer h.initMu.Unlock()
+	if h.shut {
+		return false, ErrShutdown
+	}
+	if h.State() == StateUninitialized {
+		h.init()
+	}
+	return h.State() == StateInitialized && h.probed.Supports(op), nil
+}
+
+// retryAfter is how long an inconclusive failure is taken for an answer.
+const retryAfter = 100 * time.Millisecond
+
+func (h *Handle) init() {
+	err := h.setUp()
+	if err == nil {
+		h.state.Store(uint32(StateInitialized))
+		return
+	}
+	reason, state, evidence := probe.Explain(err)
+	h.record(Fallback{Wanted: "io_uring", Reason: reason, Evidence: evidence, Err: err})
+	if state == probe.Unknown {
+		h.retryAt.Store(int64(now() + retryAfter))
+		return
+	}
+	h.state.Store(uint32(StateUnsupported))
+}
+
+// record notes a fallback, in the place of an earlier one of the same kind.
+func (h *Handle) record(f Fallback) {
+	for i := range h.fallbacks {
+		if h.fallbacks[i].Wanted == f.Wanted {
+			h.fallbacks[i] = f
+			return
+		}
+	}
+	h.fallbacks = append(h.fallbacks, f)
+}
+
+// setUp makes the ring, in the mode that was asked for or else in the other.
+func (h *Handle) setUp() error {
+	thread := h.cfg.Submit == SubmitThread || h.cfg.Submit == SubmitAuto && runtime.GOMAXPROCS(0) > 1
+	if thread {
+		err := h.setUpThread()
+		if err == nil {
+			return nil
+		}
+		reason, state, evidence := probe.Explain(err)
+		if state == probe.Unknown {
+			return err
+		}
+		h.record(Fallback{Wanted: "submit thread", Reason: reason, Evidence: evidence, Err: err})
+	}
+	return h.setUpShared()
+}
+
+func (h *Handle) setUpThread() error {
+	t, err := newThread(h.cfg.RingEntries, h.cfg.Depth, &h.counters, h.adopt)
+	if err != nil {
+		return err
+	}
+	h.uring, h.mode = t, SubmitThread
+	return nil
+}
+
+func (h *Handle) setUpShared() error {
+	s, ring, err := newShared(h.cfg.RingEntries, h.cfg.Depth, &h.counters)
+	if err != nil {
+		return err
+	}
+	if err = h.adopt(ring); err == nil {
+		err = h.AddUringSource(ring.Fd())
+	}
+	if err != nil {
+		// Without the registry nobody would look at the ring: no ring at all
+		// is better than one that is silently unused.
+		s.shutdown(context.Background())
+		return err
+	}
+	h.uring, h.mode = s, SubmitShared
+	return nil
+}
+
+// adopt reads from a new ring what the handle wants to know of it.
+func (h *Handle) adopt(ring *uring.Ring) error {
+	probed, err := ring.Probe()
+	if err != nil {
+		return fmt.Errorf("eddy: io_uring operations cannot be probed: %w", err)
+	}
+	h.probed, h.features, h.ringSize = probed, ring.Features(), ring.SQEntries()
+	// Kernels before 5.15 have no such limit to set.
+	_, _ = ring.IOWQMaxWorkers(h.cfg.Workers, 0)
+	return nil
+}
+
+// Supports tells whether the ring, if there is one by now, has the operation.
+func (h *Handle) Supports(op uring.Op) bool {
+	return h.State() == StateInitialized && h.probed.Supports(op)
+}
+
+// RegisterOp hands the request to the kernel, soon. On nil the Op is the
+// driver's, see Op. Errors are ErrNoRing if there is no ring (CheckAndInit
+// says so first), ErrShutdown, and EAGAIN if there are 1<<24 requests in
+// flight; the kernel has not seen the request then and the Op is the caller's,
+// with what it owns released.
+func (h *Handle) RegisterOp(o *Op) error {
+	o.reset()
+	err := ErrNoRing
+	if h.State() == StateInitialized {
+		err = h.uring.register(o)
+	}
+	if err != nil {
+		o.release()
+	}
+	return err
+}
+
+// HoldOp registers requests on a ring of the caller's own and waits for them
+// in the kernel, on the calling thread, for up to patience. It reports whether
+// all have completed. Those that have not go on as if they had been given to
+// RegisterOp: each is waited for, or cancelled. On an error, ErrNoHold above
+// all, the requests are the caller's and the kernel has not seen them; they
+// still own what they owned, so that they can be given to RegisterOp.
+//
+// It is meant for few requests at once that take microseconds, by callers
+// that may have to leave: a thread is blocked for as long as patience lasts.
+func (h *Handle) HoldOp(patience time.Duration, ops ...*Op) (bool, error) {
+	if h.State() != StateInitialized {
+		return false, ErrNoRing
+	}
+	if len(ops) > holdEntries {
+		return false, fmt.Errorf("eddy: %d requests for a hold of %d: %w", len(ops), holdEntries, ErrNoHold)
+	}
+	for _, o := range ops {
+		o.reset()
+	}
+	return h.holds.run(ops, patience)
+}
+
+// CancelOp is how a caller leaves: it gives the request up and asks the kernel
+// to do the same. It reports false if the request has completed instead: then
+// the caller still has to take the Result. On true the Op is the driver's for
+// good, and so is all it owns until the kernel is done with it; a descriptor
+// that it would have yielded is closed.
+func (h *Handle) CancelOp(o *Op) bool {
+	home := o.home
+	for {
+		switch old := o.State(); old {
+		case Submitted, Waiting:
+			if !o.state.CompareAndSwap(uint32(old), uint32(Cancelled)) {
+				continue
+			}
+			home.cancel(o)
+			return true
+		case Completed:
+			return false
+		default:
+			panic("driver: CancelOp of a request that is " + old.String())
+		}
+	}
+}
+
+// RequestCancel asks the kernel to give the request up, and leaves it at
+// that: the caller goes on waiting and finds ECANCELED or, if the kernel was
+// faster, the request's own result.
+func (h *Handle) RequestCancel(o *Op) {
+	o.asked.Store(true)
+	switch o.State() {
+	case Submitted, Waiting:
+		o.home.cancel(o)
+	}
+}
+
+// dispatchCompletions looks after every ring that has no thread of its own.
+func (h *Handle) dispatchCompletions() {
+	if h.State() == StateInitialized {
+		h.uring.turn()
+	}
+	h.holds.turn()
+}
+
+// Drain is the part of Shutdown that concerns the rings: it refuses new
+// requests, cancels those in flight, and returns those the kernel has not given
+// back when ctx ends. The driver can be turned meanwhile, by its owner, and has
+// to be shut down afterwards.
+func (h *Handle) Drain(ctx context.Context) []Stuck {
+	h.initMu.Lock()
+	h.shut = true
+	h.initMu.Unlock()
+	var stuck []Stuck
+	stuck = append(stuck, h.holds.shutdown(ctx)...)
+	if h.State() == StateInitialized {
+		stuck = append(stuck, h.uring.shutdown(ctx)...)
+	}
+	return stuck
+}

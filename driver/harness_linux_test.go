@@ -1,0 +1,234 @@
+package driver_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/uring"
+)
+
+// children are what this binary does instead of testing when it is started by
+// one of its own tests, see runChild.
+var children = map[string]func() error{}
+
+const childVariable = "EDDY_DRIVER_CHILD"
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(childVariable); name != "" {
+		if err := children[name](); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println("child is fine")
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// scale is a number of rounds: all of them, or a tenth where each is slow.
+func scale(n int) int {
+	if testing.Short() || raceEnabled {
+		return max(n/10, 1)
+	}
+	return n
+}
+
+// eachMode runs the test in every submit mode, with the leak check around it.
+func eachMode(t *testing.T, test func(t *testing.T, mode driver.SubmitMode)) {
+	t.Helper()
+	for _, mode := range []driver.SubmitMode{driver.SubmitShared, driver.SubmitThread} {
+		t.Run(mode.String(), func(t *testing.T) {
+			leaktest.Check(t)
+			test(t, mode)
+		})
+	}
+}
+
+// eventually waits until the condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for pause := 10 * time.Microsecond; !condition(); pause = min(2*pause, 5*time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never happened that %s", what)
+		}
+		time.Sleep(pause)
+	}
+}
+
+// rig is a driver that is turned by a goroutine, until the test is over.
+type rig struct {
+	*driver.Handle
+	driver *driver.Driver
+	t      testing.TB
+	ending atomic.Bool
+	ended  chan error
+}
+
+// newRig makes a driver with a real ring in the mode that was asked for.
+func newRig(t testing.TB, cfg driver.Config) *rig {
+	t.Helper()
+	d, err := driver.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ok, err := d.Handle().CheckAndInit(uring.OpNop)
+	if err != nil || !ok {
+		t.Fatalf("no ring: %v, %v, %+v", ok, err, d.Handle().Fallbacks())
+	}
+	if got := d.Handle().SubmitMode(); cfg.Submit != driver.SubmitAuto && got != cfg.Submit {
+		t.Fatalf("the mode is %v: %+v", got, d.Handle().Fallbacks())
+	}
+	return turned(t, d)
+}
+
+// newFakeRig makes a driver on a scripted kernel.
+func newFakeRig(t testing.TB, cfg driver.Config, f *fakeKernel) *rig {
+	t.Helper()
+	d, err := driver.NewScripted(cfg, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turned(t, d)
+}
+
+func turned(t testing.TB, d *driver.Driver) *rig {
+	r := &rig{Handle: d.Handle(), driver: d, t: t, ended: make(chan error, 1)}
+	go func() {
+		for !r.ending.Load() {
+			if err := d.Park(); err != nil {
+				r.ended <- err
+				return
+			}
+		}
+		r.ended <- nil
+	}()
+	t.Cleanup(r.finish)
+	return r
+}
+
+// stop ends the turning. It may be called again.
+func (r *rig) stop() {
+	r.t.Helper()
+	if r.ending.Swap(true) {
+		return
+	}
+	if err := r.Unpark(); err != nil {
+		r.t.Errorf("Unpark: %v", err)
+	}
+	if err := <-r.ended; err != nil {
+		r.t.Errorf("Park: %v", err)
+	}
+}
+
+// shutdown ends the driver, which must succeed within the patience.
+func (r *rig) shutdown() error {
+	r.t.Helper()
+	r.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return r.driver.Shutdown(ctx)
+}
+
+// finish ends a test: everything must come back.
+func (r *rig) finish() {
+	r.t.Helper()
+	if err := r.shutdown(); err != nil {
+		r.t.Errorf("Shutdown: %v", err)
+	}
+	m := r.Metrics()
+	if m.InFlight != m.Quarantined || m.Strays != 0 {
+		r.t.Errorf("after Shutdown %d requests are in flight, %d strays, %d in quarantine", m.InFlight, m.Strays, m.Quarantined)
+	}
+}
+
+// register must succeed.
+func (r *rig) register(o *driver.Op) {
+	r.t.Helper()
+	if err := r.RegisterOp(o); err != nil {
+		r.t.Fatalf("RegisterOp: %v", err)
+	}
+}
+
+// do runs a request to its end.
+func (r *rig) do(o *driver.Op) int32 {
+	r.t.Helper()
+	r.register(o)
+	return r.result(o)
+}
+
+// result waits for the request, but not for ever.
+func (r *rig) result(o *driver.Op) int32 {
+	r.t.Helper()
+	if o.Park() {
+		select {
+		case <-o.Done():
+		case <-time.After(patience):
+			r.t.Fatalf("the request was never completed; %+v", r.Metrics())
+		}
+	}
+	res, _ := o.Result()
+	return res
+}
+
+// hold is a resource that counts how often it was released.
+type hold struct {
+	released atomic.Int32
+	total    *atomic.Int64 // of all, may be nil
+}
+
+func (h *hold) Release() {
+	h.released.Add(1)
+	if h.total != nil {
+		h.total.Add(1)
+	}
+}
+
+// prepRead makes the request a read at the current position.
+func prepRead(o *driver.Op, fd int, p []byte) *driver.Op {
+	o.Entry.PrepRead(fd, p, uring.CurrentPosition)
+	o.OwnBytes(p)
+	return o
+}
+
+// nop is a request that a real kernel completes at once, with a name for a
+// scripted one.
+func nop(name uint64) *driver.Op {
+	o := &driver.Op{Name: fmt.Sprint("request ", name)}
+	o.Entry.PrepNop()
+	o.Entry.Off = name
+	return o
+}
+
+// pipe makes a pipe that the test's end closes.
+func pipe(t testing.TB) (r, w int) {
+	t.Helper()
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fds[0]); unix.Close(fds[1]) })
+	return fds[0], fds[1]
+}
+
+func write(t testing.TB, fd int, p []byte) {
+	t.Helper()
+	n, err := unix.Write(fd, p)
+	for err == unix.EINTR {
+		n, err = unix.Write(fd, p)
+	}
+	if n != len(p) || err != nil {
+		t.Errorf("write: %d, %v", n, err)
+	}
+}

@@ -1,0 +1,273 @@
+package driver
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/eddyio/eddy/uring"
+)
+
+// ErrNoHold is what HoldOp answers when all hold rings are in use.
+var ErrNoHold = errors.New("eddy: every hold ring is in use")
+
+// holdEntries is the size of a hold ring: a whole batch of reads fits in.
+const holdEntries = 64
+
+// hold is a ring of the caller's own for the length of a request or a batch:
+// the caller submits and waits in one system call, on its own thread, as in
+// pread(2). No other goroutine has to be scheduled for it to go on, which on a
+// saturated processor is worth a factor of a hundred.
+//
+// A hold whose caller has run out of patience becomes a stray: its ring is
+// watched by the driver's turns, and goes back to the pool when the kernel has
+// given everything back.
+type hold struct {
+	mu      sync.Mutex
+	context UringContext
+	pool    *holds
+	stray   bool
+}
+
+// holds is the pool.
+type holds struct {
+	mu       sync.Mutex
+	free     []*hold
+	made     int
+	limit    int
+	closed   bool
+	strays   map[*hold]struct{}
+	counters *counters
+	watch    func(fd int) error // puts a ring's fd in the registry
+	unwatch  func(fd int)
+}
+
+func newHolds(limit int, c *counters, watch func(int) error, unwatch func(int)) *holds {
+	return &holds{limit: limit, counters: c, watch: watch, unwatch: unwatch, strays: map[*hold]struct{}{}}
+}
+
+// get takes a hold from the pool, or makes one.
+func (p *holds) get() (*hold, error) {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil, ErrShutdown
+	}
+	if n := len(p.free); n > 0 {
+		h := p.free[n-1]
+		p.free = p.free[:n-1]
+		p.mu.Unlock()
+		return h, nil
+	}
+	if p.made >= p.limit {
+		p.mu.Unlock()
+		return nil, ErrNoHold
+	}
+	p.made++
+	p.mu.Unlock()
+
+	h := &hold{pool: p}
+	h.context.counters = p.counters
+	h.context.depth = holdEntries
+	if _, err := h.context.tryInit(holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags}); err != nil {
+		p.mu.Lock()
+		p.made--
+		p.mu.Unlock()
+		return nil, err
+	}
+	return h, nil
+}
+
+// put gives a hold back that has nothing in flight.
+func (p *holds) put(h *hold) {
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.free = append(p.free, h)
+	}
+	p.mu.Unlock()
+	if closed {
+		h.context.close(true)
+	}
+}
+
+// run registers the requests and waits in the kernel until all of them have
+// completed or patience is over. It reports whether they have; if not, the
+// driver's turns see to them, and each is waited for or cancelled by itself.
+// An error means that none of the requests was registered.
+func (p *holds) run(ops []*Op, patience time.Duration) (bool, error) {
+	h, err := p.get()
+	if err != nil {
+		return false, err
+	}
+	p.counters.holds.Add(uint64(len(ops)))
+	done := h.run(ops, patience)
+	if done {
+		p.put(h)
+		return true, nil
+	}
+	p.astray(h)
+	return false, nil
+}
+
+// submitEvery is how many requests of a batch are handed to the kernel at
+// once: the device starts on the first while the rest are being submitted.
+const submitEvery = 4
+
+func (h *hold) run(ops []*Op, patience time.Duration) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	u := &h.context
+	for i, o := range ops {
+		o.home = h
+		o.state.Store(uint32(Submitted))
+		if err := u.push(o); err != nil {
+			u.refuse(o, err)
+		}
+		if i%submitEvery == submitEvery-1 && i+1 < len(ops) {
+			_ = u.submit()
+		}
+	}
+	var deadline time.Duration
+	for !u.drained() {
+		left := patience
+		if deadline != 0 {
+			left = deadline - now()
+		}
+		if left <= 0 {
+			return false
+		}
+		if u.wait(uint32(u.ops.Len()), left) != nil {
+			return false
+		}
+		u.dispatchCompletions()
+		if deadline == 0 && !u.drained() {
+			deadline = now() + patience
+		}
+	}
+	return true
+}
+
+// astray hands a hold with requests in flight over to the driver's turns.
+func (p *holds) astray(h *hold) {
+	p.mu.Lock()
+	p.strays[h] = struct{}{}
+	h.stray = true
+	p.mu.Unlock()
+	p.counters.strays.Add(1)
+	// If the ring cannot be watched, its completions are found by the turns
+	// that other events cause.
+	_ = p.watch(h.context.ring.Fd())
+	p.reap(h)
+}
+
+// turn looks after the strays.
+func (p *holds) turn() {
+	p.mu.Lock()
+	if len(p.strays) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	list := make([]*hold, 0, len(p.strays))
+	for h := range p.strays {
+		list = append(list, h)
+	}
+	p.mu.Unlock()
+	for _, h := range list {
+		p.reap(h)
+	}
+}
+
+// reap dispatches what a stray has, and takes it back if that was all.
+func (p *holds) reap(h *hold) {
+	h.mu.Lock()
+	u := &h.context
+	_ = u.submitGetEvents()
+	u.dispatchCompletions()
+	_ = u.submit() // what had to be submitted once more
+	list := u.takeWoken()
+	home := false
+	if u.drained() {
+		p.mu.Lock()
+		if h.stray {
+			h.stray, home = false, true
+			delete(p.strays, h)
+		}
+		p.mu.Unlock()
+	}
+	h.mu.Unlock()
+	wake(list)
+	if home {
+		p.counters.strays.Add(-1)
+		p.unwatch(u.ring.Fd())
+		p.put(h)
+	}
+}
+
+func (h *hold) register(*Op) error { return ErrNoHold }
+
+func (h *hold) turn() { h.pool.reap(h) }
+
+func (h *hold) cancel(o *Op) {
+	h.mu.Lock()
+	u := &h.context
+	if slot, ok := u.ops.Get(o.key); ok && *slot == o {
+		// If even this cannot be queued the request just takes its time.
+		_ = u.pushCancel(o.key)
+	}
+	h.mu.Unlock()
+	h.pool.reap(h)
+}
+
+func (h *hold) shutdown(context.Context) []Stuck { return nil }
+
+// shutdown closes the pool's rings. Those that are held come back to put;
+// strays are cancelled and waited for until ctx ends.
+func (p *holds) shutdown(ctx context.Context) []Stuck {
+	p.mu.Lock()
+	p.closed = true
+	free := p.free
+	p.free = nil
+	strays := make([]*hold, 0, len(p.strays))
+	for h := range p.strays {
+		strays = append(strays, h)
+	}
+	p.mu.Unlock()
+	for _, h := range free {
+		h.context.close(true)
+	}
+	for _, h := range strays {
+		h.mu.Lock()
+		h.context.beginClose()
+		list := h.context.takeWoken()
+		h.mu.Unlock()
+		wake(list)
+	}
+	await(ctx, func() bool {
+		p.turn()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.strays) == 0
+	})
+	return p.giveUp()
+}
+
+// giveUp keeps the strays that are left for ever, and names what is on them.
+func (p *holds) giveUp() []Stuck {
+	p.mu.Lock()
+	left := p.strays
+	p.strays = map[*hold]struct{}{}
+	for h := range left {
+		h.stray = false
+	}
+	p.mu.Unlock()
+	var stuck []Stuck
+	for h := range left {
+		h.mu.Lock()
+		p.unwatch(h.context.ring.Fd())
+		stuck = append(stuck, h.context.close(false)...)
+		h.mu.Unlock()
+	}
+	return stuck
+}

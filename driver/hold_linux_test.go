@@ -1,0 +1,305 @@
+package driver_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/uring"
+)
+
+func TestHoldCompletesInPlace(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{})
+	file, err := os.Open("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	want, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := make([]*driver.Op, driver.HoldEntries)
+	bufs := make([][]byte, len(ops))
+	for i := range ops {
+		ops[i], bufs[i] = new(driver.Op), make([]byte, 16)
+		ops[i].Entry.PrepRead(int(file.Fd()), bufs[i], uint64(i*16))
+		ops[i].OwnBytes(bufs[i])
+	}
+	done, err := r.HoldOp(patience, ops...)
+	if !done || err != nil {
+		t.Fatal(done, err)
+	}
+	for i, o := range ops {
+		wantResult(t, o, 16)
+		if string(bufs[i]) != string(want[i*16:(i+1)*16]) {
+			t.Errorf("read %d got %q", i, bufs[i])
+		}
+	}
+	if m := r.Metrics(); m.Holds != uint64(len(ops)) || m.InFlight != 0 {
+		t.Errorf("%+v", m)
+	}
+	if _, err := r.HoldOp(patience, make([]*driver.Op, driver.HoldEntries+1)...); !errors.Is(err, driver.ErrNoHold) {
+		t.Errorf("one more than it takes: %v", err)
+	}
+	if done, err := r.HoldOp(patience); !done || err != nil {
+		t.Errorf("of nothing: %v, %v", done, err)
+	}
+}
+
+func TestHoldOutOfPatienceIsCompletedByATurn(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{Holds: 2})
+	rd, wr := pipe(t)
+	for round := range 20 {
+		// One of the two has completed by then, the other one goes astray.
+		ready, late := nop(0), prepRead(new(driver.Op), rd, make([]byte, 8))
+		done, err := r.HoldOp(time.Millisecond, ready, late)
+		if done || err != nil {
+			t.Fatal(done, err)
+		}
+		wantResult(t, ready, 0)
+		if m := r.Metrics(); m.Strays != 1 || m.InFlight != 1 {
+			t.Fatalf("round %d: %+v", round, m)
+		}
+		go func() {
+			time.Sleep(time.Millisecond)
+			write(t, wr, []byte("late"))
+		}()
+		if res := r.result(late); res != 4 {
+			t.Fatalf("result %d", res)
+		}
+		eventually(t, "the stray came home", func() bool { return r.Metrics().Strays == 0 })
+	}
+}
+
+func TestHoldDoesNotOutstayItsPatience(t *testing.T) {
+	// Waiting twice as long as one was told to is what is to be caught, so
+	// the clock is the kernel's: a timeout of one and a half times the
+	// patience must not complete in the hold.
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{})
+	early := 0
+	for range 5 {
+		const limit = 200 * time.Millisecond
+		ts := uring.NewTimespec(limit * 3 / 2)
+		spec := &ts
+		o := new(driver.Op)
+		o.Entry.PrepTimeout(spec, 0, 0)
+		o.Own(spec)
+		done, err := r.HoldOp(limit, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !done {
+			early++
+		}
+		if res := r.result(o); res != -int32(unix.ETIME) {
+			t.Errorf("result %d", res)
+		}
+		if early > 0 {
+			return
+		}
+	}
+	t.Error("the hold has waited for longer than its patience, five times out of five")
+}
+
+func TestCancelledStrayComesHome(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{Holds: 2})
+	rd, _ := pipe(t)
+	for i := range 100 {
+		h := new(hold)
+		o := prepRead(new(driver.Op), rd, make([]byte, 8))
+		o.Hold = h
+		if done, err := r.HoldOp(50*time.Microsecond, o); done || err != nil {
+			t.Fatal(done, err)
+		}
+		if i%2 == 0 {
+			if !r.CancelOp(o) {
+				t.Fatal("completed")
+			}
+		} else {
+			r.RequestCancel(o)
+			if res := r.result(o); res != -int32(unix.ECANCELED) {
+				t.Fatalf("result %d", res)
+			}
+		}
+		eventually(t, "the stray came home", func() bool {
+			m := r.Metrics()
+			return m.Strays == 0 && m.InFlight == 0 && h.released.Load() == 1
+		})
+	}
+}
+
+func TestFullPoolOfHoldsSendsTheRequestToTheRing(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		r := newRig(t, driver.Config{Submit: mode, Holds: 2})
+		rd, wr := pipe(t)
+		var strays []*driver.Op
+		for range 2 {
+			o := prepRead(new(driver.Op), rd, make([]byte, 1))
+			if done, err := r.HoldOp(time.Millisecond, o); done || err != nil {
+				t.Fatal(done, err)
+			}
+			strays = append(strays, o)
+		}
+		h, file := new(hold), nop(0)
+		file.Hold = h
+		if _, err := r.HoldOp(time.Millisecond, file); !errors.Is(err, driver.ErrNoHold) {
+			t.Fatalf("a third hold: %v", err)
+		}
+		if h.released.Load() != 0 || file.State() != driver.Idle {
+			t.Error("the refused request has lost what it owned")
+		}
+		if res := r.do(file); res != 0 || h.released.Load() != 1 {
+			t.Errorf("result %d", res)
+		}
+		write(t, wr, []byte("ab"))
+		for _, o := range strays {
+			if res := r.result(o); res != 1 {
+				t.Errorf("result %d", res)
+			}
+		}
+		eventually(t, "they are home", func() bool { return r.Metrics().Strays == 0 })
+		if done, err := r.HoldOp(patience, nop(0)); !done || err != nil {
+			t.Errorf("the pool is empty for good: %v, %v", done, err)
+		}
+	})
+}
+
+func TestNoHoldsOnRequest(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{Holds: -1})
+	if _, err := r.HoldOp(time.Second, nop(0)); !errors.Is(err, driver.ErrNoHold) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestManyHoldsAtOnceLoseNothing(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{Holds: 4})
+	var all sync.WaitGroup
+	for range 8 {
+		rd, wr := pipe(t)
+		all.Go(func() {
+			o, buf := new(driver.Op), make([]byte, 1)
+			for i := range scale(2000) {
+				if i%3 == 0 {
+					write(t, wr, []byte{byte(i)})
+				}
+				prepRead(o, rd, buf)
+				_, err := r.HoldOp(time.Duration(i%50)*time.Microsecond, o)
+				if errors.Is(err, driver.ErrNoHold) {
+					err = r.RegisterOp(o)
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i%3 != 0 {
+					if i%3 == 1 && r.CancelOp(o) {
+						// It may still take what is written next.
+						r.settleOp(o)
+						o = new(driver.Op)
+						continue
+					}
+					write(t, wr, []byte{byte(i)})
+				}
+				if res := r.result(o); res != 1 || buf[0] != byte(i) {
+					t.Errorf("round %d: %d, %v", i, res, buf)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	r.settle()
+}
+
+// settleOp waits until a request that was given up is back.
+func (r *rig) settleOp(o *driver.Op) {
+	r.t.Helper()
+	eventually(r.t, "the request came back", func() bool { return o.State() == driver.Idle })
+}
+
+func TestSubmittingThreadThatExitsTakesNothingWithIt(t *testing.T) {
+	exits := map[string]func(r *rig, o *driver.Op){
+		"hold": func(r *rig, o *driver.Op) {
+			if done, err := r.HoldOp(time.Millisecond, o); done || err != nil {
+				t.Error(done, err)
+			}
+		},
+		"register": func(r *rig, o *driver.Op) {
+			// A cancel enters the kernel on the spot, and takes along what
+			// was registered before: in the shared mode on this thread.
+			rd, _ := pipe(t)
+			other := prepRead(new(driver.Op), rd, make([]byte, 1))
+			r.register(other)
+			r.register(o)
+			if !r.CancelOp(other) {
+				t.Error("completed")
+			}
+		},
+	}
+	for name, submit := range exits {
+		t.Run(name, func(t *testing.T) {
+			eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+				r := newRig(t, driver.Config{Submit: mode})
+				// The thread of the thread mode does not exit.
+				must := mode == driver.SubmitShared || name == "hold"
+				for round := 0; round < 5 || must && r.Metrics().Resubmitted == 0; round++ {
+					if round == 500 {
+						t.Fatal("no request was cancelled by the exit of its thread: nothing was tested")
+					}
+					rd, wr := pipe(t)
+					buf := make([]byte, 16)
+					o := prepRead(new(driver.Op), rd, buf)
+					onThreadThatExits(func() { submit(r, o) })
+					time.Sleep(time.Millisecond)
+					write(t, wr, []byte("after the exit"))
+					if res := r.result(o); res != 14 || string(buf[:14]) != "after the exit" {
+						t.Fatalf("result %d, %q", res, buf)
+					}
+				}
+				t.Logf("%d resubmitted", r.Metrics().Resubmitted)
+				r.settle()
+			})
+		})
+	}
+}
+
+// onThreadThatExits runs f on a thread that has exited, or is about to, when it
+// returns.
+func onThreadThatExits(f func()) {
+	var on func(done chan int)
+	on = func(done chan int) {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() { // this one cannot exit
+			defer runtime.UnlockOSThread()
+			again := make(chan int)
+			go on(again)
+			done <- <-again
+			return
+		}
+		f()
+		done <- unix.Gettid()
+	}
+	done := make(chan int)
+	go on(done)
+	tid := <-done
+	for range 1000 { // it exits soon; if not, the test finds out
+		if unix.Tgkill(unix.Getpid(), tid, 0) != nil {
+			return
+		}
+		time.Sleep(10 * time.Microsecond)
+	}
+}

@@ -1,0 +1,195 @@
+package driver
+
+import (
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/internal/slab"
+	"github.com/eddyio/eddy/uring"
+)
+
+// Resource is something a request needs for as long as the kernel has it,
+// usually a reference that keeps a descriptor open. Release is called once per
+// request, from any goroutine; it must not block and must not register
+// requests of its own.
+type Resource interface{ Release() }
+
+// Op is one request: what the kernel is asked, what it reaches through the
+// entry's addresses, and what becomes of the answer.
+//
+// The caller fills the exported fields, calls Own for all memory the entry
+// points to, and hands the Op to RegisterOp or HoldOp. From then on it
+// belongs to the driver, but for Wait, Done, State and CancelOp, until Result
+// has returned or CancelOp has said that the caller is out of it. An Op may
+// be used again after Result; it must not be copied.
+type Op struct {
+	// Entry is the prepared submission entry. Its UserData is the driver's.
+	Entry uring.SQE
+
+	// Hold is released with the memory, if it is not nil.
+	Hold Resource
+
+	// Name tells a ShutdownError what the request was for.
+	Name string
+
+	// YieldsFd says that a result of zero or more is a new descriptor, to be
+	// closed if nobody is left to take it.
+	YieldsFd bool
+
+	// Paced requests count against Config.Depth: beyond it they wait in the
+	// driver, in order, and not in the kernel. Meant for requests that the
+	// kernel always finishes soon, such as reads of a local disk; a request
+	// that may take for ever must not be paced.
+	Paced bool
+
+	// Timed makes the driver note when it passes the request on; see Delay.
+	Timed bool
+
+	state   atomic.Uint32 // Lifecycle
+	asked   atomic.Bool   // somebody wants it cancelled: ECANCELED is an answer
+	key     slab.Key      // the slot, once the request has one
+	next    *Op           // in the submitter's queue, in the backlog, in a list to wake
+	done    chan struct{} // capacity 1: one token when a Waiting request completes
+	pinner  runtime.Pinner
+	res     int32
+	flags   uring.CQEFlags
+	partial bool // a first completion has set res; the terminal one does not
+	cancel  bool // in the submitter's queue: not a request but the wish to cancel target
+	target  *Op
+	home    submission // where it was registered, for CancelOp
+
+	queued, taken, reaped time.Duration // for Delay
+}
+
+// Own pins memory the entry points to, for as long as the kernel may touch
+// it. Each argument is a pointer to the start of a heap object or into one.
+func (o *Op) Own(pointer any) { o.pinner.Pin(pointer) }
+
+// OwnBytes is Own for the array under p; an empty p needs nothing.
+func (o *Op) OwnBytes(p []byte) {
+	if len(p) > 0 {
+		o.pinner.Pin(&p[0])
+	}
+}
+
+// State is where the request stands. It may be called at any time, by anyone;
+// the answer may be out of date when it arrives.
+func (o *Op) State() Lifecycle { return Lifecycle(o.state.Load()) }
+
+// Park announces that the caller is about to receive from Done. It reports
+// false if the request has completed: then there is nothing to wait for. Only
+// the goroutine that registered the request may call it, once.
+func (o *Op) Park() bool {
+	return o.state.CompareAndSwap(uint32(Submitted), uint32(Waiting))
+}
+
+// Done receives one token when a request that was parked has completed.
+func (o *Op) Done() <-chan struct{} { return o.done }
+
+// Wait blocks until the request has completed.
+func (o *Op) Wait() {
+	if o.Park() {
+		<-o.done
+	}
+}
+
+// Result takes the outcome of a completed request, as the kernel gave it: a
+// count, a descriptor, or an errno negated. It releases the memory and the
+// resource, and leaves the Op idle.
+func (o *Op) Result() (res int32, flags uring.CQEFlags) {
+	if o.State() != Completed {
+		panic("driver: Result of a request that is " + o.State().String())
+	}
+	res, flags = o.res, o.flags
+	o.release()
+	return res, flags
+}
+
+// Delay tells, for a Timed request that has completed, how long the whole of
+// it took from RegisterOp until now, and how much of that the driver itself and
+// the scheduler added: until the request was handed to the kernel, and since
+// its completion was reaped. Call it before Result.
+func (o *Op) Delay() (added, whole time.Duration) {
+	at := now()
+	return (o.taken - o.queued) + (at - o.reaped), at - o.queued
+}
+
+// reset makes an idle Op ready to be registered.
+func (o *Op) reset() {
+	if o.done == nil {
+		o.done = make(chan struct{}, 1)
+	}
+	o.asked.Store(false)
+	o.key, o.next, o.target = 0, nil, nil
+	o.res, o.flags, o.partial = 0, 0, false
+	if o.Timed {
+		o.queued = now()
+	}
+}
+
+// release gives back what the request held. The kernel must be done with it.
+func (o *Op) release() {
+	o.pinner.Unpin()
+	if h := o.Hold; h != nil {
+		o.Hold = nil
+		h.Release()
+	}
+	o.state.Store(uint32(Idle))
+}
+
+// finish is the request's terminal completion. It reports whether somebody is
+// to be woken; the caller of finish does that, after it has let go of locks.
+func (o *Op) finish(res int32, flags uring.CQEFlags, c *counters) (wake bool) {
+	if !o.partial {
+		o.res, o.flags = res, flags
+	}
+	for {
+		switch old := o.State(); old {
+		case Submitted, Waiting:
+			if o.state.CompareAndSwap(uint32(old), uint32(Completed)) {
+				c.completed.Add(1)
+				return old == Waiting
+			}
+		default: // Cancelled: nobody is left
+			c.cancelled.Add(1)
+			o.dispose(c)
+			o.release()
+			return false
+		}
+	}
+}
+
+// dispose closes a descriptor that nobody claims any more. It is the one place
+// that does.
+func (o *Op) dispose(c *counters) {
+	if o.YieldsFd && o.res >= 0 {
+		c.disposed.Add(1)
+		// The result of close(2) has no owner either: on Linux the number is
+		// free whatever it says.
+		_ = unix.Close(int(o.res))
+	}
+}
+
+// retryable says whether a result calls for the same entry once more.
+//
+//	ECANCELED  nobody asked: the thread that submitted it has exited
+//	EINTR      a worker thread was signalled, which no caller can act upon
+func (o *Op) retryable(res int32) bool {
+	switch syscall.Errno(-res) {
+	case unix.ECANCELED, unix.EINTR:
+		return !o.unwanted() && !o.partial
+	}
+	return false
+}
+
+// unwanted says that somebody wants it cancelled.
+func (o *Op) unwanted() bool { return o.asked.Load() || o.State() == Cancelled }
+
+var epoch = time.Now()
+
+// now is the driver's clock: monotonic, since the process began.
+func now() time.Duration { return time.Since(epoch) }

@@ -1,0 +1,16 @@
+package driver
+
+import "github.com/eddyio/eddy/poll"
+
+// RegisterSignalReceiver puts the reading end of the pipe that signals are
+// announced on in the registry, under TokenSignal. What becomes of it is read
+// with Driver.ConsumeSignalReady. The descriptor stays the caller's; there is
+// one receiver per driver.
+func (h *Handle) RegisterSignalReceiver(fd int) error {
+	return h.registry.Register(poll.SourceFd(fd), TokenSignal, poll.Readable)
+}
+
+// DeregisterSignalReceiver takes it out again.
+func (h *Handle) DeregisterSignalReceiver(fd int) error {
+	return h.registry.Deregister(poll.SourceFd(fd))
+}

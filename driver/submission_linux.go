@@ -1,0 +1,65 @@
+package driver
+
+import (
+	"context"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/internal/slab"
+)
+
+// submission is a way to get requests to the kernel.
+type submission interface {
+	// register takes over the request, which is Submitted from here on. On an
+	// error the kernel has not seen it and it is the caller's again.
+	register(o *Op) error
+
+	// cancel asks the kernel to give the request up. It returns at once.
+	cancel(o *Op)
+
+	// turn reaps what has completed, for the owner's turn. It may be called
+	// from the turning goroutine only.
+	turn()
+
+	// shutdown refuses new requests, cancels those there are, and waits for
+	// the kernel to give them back. What it has not given back when ctx ends
+	// is returned, and kept.
+	shutdown(ctx context.Context) []Stuck
+}
+
+// quarantine keeps rings that could not be drained, and with them all memory
+// their requests own, for the rest of the process's life. Unmapping a ring does
+// not stop the kernel from finishing what is on it, and it would finish into
+// memory that has other owners by then.
+var quarantine struct {
+	mu       sync.Mutex
+	contexts []*UringContext
+}
+
+func (u *UringContext) quarantine() {
+	u.counters.quarantined.Add(int64(u.ops.Len()))
+	quarantine.mu.Lock()
+	quarantine.contexts = append(quarantine.contexts, u)
+	quarantine.mu.Unlock()
+}
+
+// drained tells whether the kernel has given everything back.
+func (u *UringContext) drained() bool {
+	return u.ops.Len() == 0 && u.backlog.first == nil
+}
+
+// beginClose asks the kernel to give up all there is, one by one: kernels
+// before 5.19 have no request to cancel them all.
+func (u *UringContext) beginClose() {
+	u.closing.Store(true)
+	for o := u.backlog.pop(); o != nil; o = u.backlog.pop() {
+		u.refuse(o, unix.ECANCELED)
+	}
+	u.ops.Each(func(key slab.Key, _ **Op) bool {
+		// A refusal leaves the drain as the only hope, which is bounded.
+		return u.pushCancel(key) == nil
+	})
+	_ = u.submitGetEvents()
+	u.dispatchCompletions()
+}

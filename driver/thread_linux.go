@@ -1,0 +1,284 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/uring"
+)
+
+// thread is the mode in which one locked thread submits for all and reaps. It
+// does nothing else, so no completion ever waits for a thread that is busy
+// with something, and it does not exit while requests are in flight.
+//
+// Callers hand it requests on a stack they push to with one compare-and-swap.
+// The stack's head also says whether the thread has to be woken:
+//
+//	head       the thread               a push
+//	---------  -----------------------  ---------------------------------
+//	nil        awake, will look again   is seen by the thread's next look
+//	&asleep    waits in the kernel      wakes it through the eventfd
+//	&shut      has ended                is refused
+//	other      awake                    joins the requests already there
+type thread struct {
+	head    atomic.Pointer[Op]
+	asleep  Op
+	shut    Op
+	wakefd  int
+	closing atomic.Pointer[closing]
+	context UringContext
+	once    sync.Once
+	ended   chan struct{} // closed when the thread has left its loop
+}
+
+// closing is a shutdown that the thread has been asked for.
+type closing struct {
+	ctx   context.Context
+	begun bool
+	stuck []Stuck // valid once ended is closed
+}
+
+// threadFlags tie the ring to one thread, which runs completion work when it
+// asks for completions and at no other time (6.0, 6.1).
+const threadFlags = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupClamp
+
+func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) error) (*thread, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("eddy: eventfd: %w", err)
+	}
+	t := &thread{wakefd: fd, ended: make(chan struct{})}
+	t.context.counters = c
+	t.context.depth = depth
+	started := make(chan error)
+	go t.run(entries, ready, started)
+	if err := <-started; err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return t, nil
+}
+
+// run is the thread. The ring is made here, since the kernel ties it to the
+// thread that makes it.
+func (t *thread) run(entries uint32, ready func(*uring.Ring) error, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	u := &t.context
+	ring, err := u.tryInit(entries, uring.Config{
+		Flags:    threadFlags,
+		Optional: uring.SetupSubmitAll | uring.SetupNoSQArray,
+	})
+	if err == nil {
+		if err = ready(ring); err == nil {
+			err = t.arm()
+		}
+		if err != nil {
+			ring.Close()
+		}
+	}
+	started <- err
+	if err != nil {
+		return
+	}
+	t.loop()
+	close(t.ended)
+}
+
+// arm makes the eventfd wake the thread. The poll is multishot and the
+// counter is never read: each write posts one completion. The kernel may end
+// it whenever it likes; it is armed again then.
+func (t *thread) arm() error {
+	u := &t.context
+	sqe, err := u.next()
+	if err != nil {
+		return err
+	}
+	sqe.PrepPollAdd(t.wakefd, unix.POLLIN, true)
+	sqe.UserData = tagWake
+	u.unsubmitted.push(entry{sqe: sqe})
+	u.unarmed = false
+	if err = u.submit(); err == nil && u.unarmed {
+		err = fmt.Errorf("eddy: the kernel does not poll an eventfd: %w", unix.EINVAL)
+	}
+	return err
+}
+
+func (t *thread) loop() {
+	u := &t.context
+	for failed := 0; ; {
+		took := t.take()
+		if took > 0 || u.ring.Queued() > 0 {
+			if u.submitGetEvents() == nil {
+				failed = 0
+			} else { // requests it concerned have been failed
+				backOff(failed)
+				failed++
+			}
+		}
+		reaped := u.dispatchCompletions()
+		wake(u.takeWoken())
+		// Before anything else, or callers that never pause keep it waiting.
+		if c := t.closing.Load(); c != nil {
+			if t.close(c) {
+				return
+			}
+			continue
+		}
+		if u.unarmed {
+			_ = t.arm() // if it fails the sleep is short
+		}
+		if took > 0 || reaped > 0 || u.ring.Queued() > 0 {
+			continue
+		}
+		t.sleep()
+	}
+}
+
+// take moves requests from the stack to the ring, oldest first.
+func (t *thread) take() int {
+	if head := t.head.Load(); head == nil || head == &t.shut {
+		return 0
+	}
+	var first *Op
+	for o := t.head.Swap(nil); o != nil && o != &t.asleep; {
+		next := o.next
+		o.next, first = first, o
+		o = next
+	}
+	n := 0
+	for o := first; o != nil; n++ {
+		next := o.next
+		o.next = nil
+		t.admit(o)
+		o = next
+	}
+	return n
+}
+
+func (t *thread) admit(o *Op) {
+	u := &t.context
+	if !o.cancel {
+		if err := u.admit(o); err != nil {
+			u.refuse(o, err)
+		}
+		return
+	}
+	// A wish to cancel: the target's slot tells whether it is still there.
+	if slot, ok := u.ops.Get(o.target.key); ok && *slot == o.target {
+		_ = u.pushCancel(o.target.key)
+	}
+}
+
+// sleep waits in the kernel until there is a completion or a request.
+func (t *thread) sleep() {
+	timeout := time.Duration(-1)
+	if t.context.unarmed {
+		timeout = time.Millisecond
+	}
+	if !t.head.CompareAndSwap(nil, &t.asleep) {
+		return // a request has come in
+	}
+	_ = t.context.wait(1, timeout)
+	t.head.CompareAndSwap(&t.asleep, nil)
+}
+
+// push puts the request on the stack, and wakes the thread if it sleeps.
+func (t *thread) push(o *Op) error {
+	for {
+		head := t.head.Load()
+		if head == &t.shut {
+			return ErrShutdown
+		}
+		o.next = head
+		if head == &t.asleep {
+			o.next = nil
+		}
+		if t.head.CompareAndSwap(head, o) {
+			if head == &t.asleep {
+				t.wake()
+			}
+			return nil
+		}
+	}
+}
+
+// one is what is written to the eventfd.
+var one uint64 = 1
+
+func (t *thread) wake() {
+	t.context.counters.wakeups.Add(1)
+	// SAFETY: the kernel reads eight bytes of a package variable, before the
+	// call returns. The descriptor is non-blocking, so the call never blocks; a
+	// counter that is full (EAGAIN) has long woken the thread.
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(t.wakefd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+}
+
+func (t *thread) register(o *Op) error {
+	o.home = t
+	o.state.Store(uint32(Submitted))
+	if err := t.push(o); err != nil {
+		o.state.Store(uint32(Idle))
+		return err
+	}
+	return nil
+}
+
+func (t *thread) cancel(o *Op) {
+	// A thread that is shut down has cancelled everything itself.
+	_ = t.push(&Op{cancel: true, target: o})
+}
+
+func (t *thread) turn() {}
+
+func (t *thread) shutdown(ctx context.Context) []Stuck {
+	var stuck []Stuck
+	t.once.Do(func() {
+		c := &closing{ctx: ctx}
+		t.closing.Store(c)
+		t.context.closing.Store(true)
+		t.wake()
+		<-t.ended
+		unix.Close(t.wakefd)
+		stuck = c.stuck
+	})
+	return stuck
+}
+
+// close carries a shutdown one step further and reports whether it is done.
+// The stack is shut first, so that whatever is found on it is the last.
+func (t *thread) close(c *closing) bool {
+	u := &t.context
+	if !c.begun {
+		c.begun = true
+		for o := t.head.Swap(&t.shut); o != nil && o != &t.asleep; {
+			next := o.next
+			o.next = nil
+			if !o.cancel {
+				u.refuse(o, unix.ECANCELED)
+			}
+			o = next
+		}
+		u.beginClose()
+		wake(u.takeWoken())
+	}
+	switch {
+	case u.drained():
+		u.close(true)
+	case c.ctx.Err() != nil:
+		c.stuck = u.close(false)
+	default:
+		_ = u.wait(1, 2*time.Millisecond)
+		u.dispatchCompletions()
+		wake(u.takeWoken())
+		return false
+	}
+	return true
+}

@@ -1,0 +1,217 @@
+package eddy
+
+import (
+	"errors"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/uring"
+)
+
+// plainEngine is Linux without a ring: plain system calls.
+type plainEngine struct{}
+
+func (plainEngine) transfer(t transfer) (int, error) { return call(t) }
+
+func (e plainEngine) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
+
+func (plainEngine) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
+
+// call makes the system call a transfer stands for.
+func call(t transfer) (n int, err error) {
+	for {
+		switch {
+		case t.kind == kindSync:
+			err = syscall.Fsync(t.file.fd)
+		case t.kind == kindRead && t.off == atCursor:
+			n, err = syscall.Read(t.file.fd, t.p)
+		case t.kind == kindRead:
+			n, err = syscall.Pread(t.file.fd, t.p, t.off)
+		case t.off == atCursor:
+			n, err = syscall.Write(t.file.fd, t.p)
+		default:
+			n, err = syscall.Pwrite(t.file.fd, t.p, t.off)
+		}
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// ringEngine takes the ring where that is faster, or asked for, and a plain
+// system call where it is not.
+type ringEngine struct {
+	handle *driver.Handle
+	choose *chooser
+	forced bool // the ring and nothing else
+}
+
+// opOf is the ring's operation for each kind of transfer.
+var opOf = [...]uring.Op{kindRead: uring.OpRead, kindWrite: uring.OpWrite, kindSync: uring.OpFsync}
+
+// usable tells whether the ring can do it, and sets the ring up at first.
+func (e *ringEngine) usable(k transferKind) bool {
+	ok, err := e.handle.CheckAndInit(opOf[k])
+	return ok && err == nil
+}
+
+// transfer picks a path. Writes to the page cache are plain calls always: a
+// ring makes them slower.
+func (e *ringEngine) transfer(t transfer) (int, error) {
+	if t.kind != kindRead && t.file.kind != kindDirect && !e.forced {
+		return call(t)
+	}
+	ticket := e.choose.begin()
+	defer e.choose.done(ticket)
+	if !e.forced && ticket.path == pathDirect || !e.usable(t.kind) {
+		return call(t)
+	}
+	r := newRequest(t)
+	r.Timed = ticket.timed
+	r.OwnBytes(t.p)
+	if err := e.handle.RegisterOp(&r.Op); err != nil {
+		return e.instead(t, err)
+	}
+	r.Wait()
+	if ticket.timed {
+		added, whole := r.Delay()
+		e.choose.observe(added, whole)
+	}
+	return e.collect(t, r)
+}
+
+// instead does by a plain call what the ring did not take.
+func (e *ringEngine) instead(t transfer, err error) (int, error) {
+	if errors.Is(err, driver.ErrShutdown) {
+		return 0, err
+	}
+	return call(t)
+}
+
+// outcome reads a completion's result.
+//
+//	EAGAIN      the file cannot wait asynchronously (XFS, odd file systems):
+//	            a plain call waits
+//	EOPNOTSUPP  the operation exists, but not for this file system: likewise
+//	EINVAL      the request may be wrong, or too new for the file system: a
+//	            plain call knows which
+//	ECANCELED   only a shutdown cancels what nobody gave up
+//	EBADR       the kernel lost the answer
+func (e *ringEngine) outcome(t transfer, res int32) (int, error) {
+	if res >= 0 {
+		return int(res), nil
+	}
+	switch errno := syscall.Errno(-res); errno {
+	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL:
+		return call(t)
+	case unix.ECANCELED:
+		return 0, ErrShutdown
+	case unix.EBADR:
+		return 0, driver.ErrLost
+	default:
+		return 0, errno
+	}
+}
+
+// request is an Op with room for what it is about.
+type request struct {
+	driver.Op
+	own *buffer
+}
+
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// newRequest prepares a transfer. The caller still has to say who owns the
+// memory.
+func newRequest(t transfer) *request {
+	r := requests.Get().(*request)
+	r.own = nil
+	r.Name = t.file.name
+	r.Timed = false
+	// The kernel is sure to finish reads and writes of a device soon; of
+	// anything else nobody knows.
+	r.Paced = t.file.kind == kindDirect
+	off := uint64(t.off) // atCursor is what the kernel calls it, too
+	switch t.kind {
+	case kindRead:
+		r.Entry.PrepRead(t.file.fd, t.p, off)
+	case kindWrite:
+		r.Entry.PrepWrite(t.file.fd, t.p, off)
+	case kindSync:
+		r.Entry.PrepFsync(t.file.fd, 0)
+	}
+	return r
+}
+
+// holdPatience is how long a caller that may have to leave waits in the kernel
+// before it looks whether it has to, and parks.
+const holdPatience = 5 * time.Millisecond
+
+// abandonable does the transfer with memory of the driver's. While few do so
+// the caller waits in the kernel, on a ring of its own; else it parks.
+func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
+	if !e.usable(t.kind) {
+		return offload(plainEngine{}, t, s)
+	}
+	ticket := e.choose.begin()
+	defer e.choose.done(ticket)
+	own := lease(t)
+	u := t
+	u.p = own.bytes
+	r := newRequest(u)
+	r.own, r.Hold = own, own
+	r.Timed = ticket.timed
+	r.OwnBytes(own.bytes)
+	t.file.d.metrics.owned.Add(1)
+	if err := e.launch(r, ticket); err != nil {
+		if errors.Is(err, driver.ErrShutdown) {
+			return 0, err
+		}
+		return offload(plainEngine{}, t, s)
+	}
+	if r.Park() {
+		if err := s.wait(r.Done()); err != nil {
+			if e.handle.CancelOp(&r.Op) {
+				t.file.d.metrics.abandoned.Add(1)
+				return 0, err
+			}
+			<-r.Done() // it has completed after all
+		}
+	}
+	if ticket.timed {
+		added, whole := r.Delay()
+		e.choose.observe(added, whole)
+	}
+	return e.collect(t, r)
+}
+
+// launch registers the request, on a ring of its own if the direct path was
+// chosen. On an error what the request owned has been released.
+func (e *ringEngine) launch(r *request, t ticket) error {
+	if t.path == pathDirect && !e.forced {
+		if _, err := e.handle.HoldOp(holdPatience, &r.Op); err == nil {
+			return nil
+		}
+	}
+	return e.handle.RegisterOp(&r.Op)
+}
+
+// collect takes the result of a completed request and, if it was done on
+// memory of the driver's, the bytes to the caller's.
+func (e *ringEngine) collect(t transfer, r *request) (int, error) {
+	own := r.own
+	r.own, r.Hold = nil, nil // Result would release it before it is copied
+	res, _ := r.Result()
+	if own != nil {
+		if t.kind == kindRead && res > 0 {
+			copy(t.p, own.bytes[:res])
+		}
+		own.Release()
+	}
+	requests.Put(r)
+	return e.outcome(t, res)
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package eddy
+
+// inspect finds out whether it is a file with offsets: those have deadlines of
+// our own, the others have os.File's.
+func (f *File) inspect() {
+	f.fd = -1
+	info, err := f.file.Stat()
+	if err == nil && (info.Mode().IsRegular() || info.IsDir()) {
+		f.kind = kindDisk
+		return
+	}
+	f.kind = kindStream
+}

@@ -1,0 +1,78 @@
+package poll
+
+import (
+	"os"
+
+	"github.com/eddyio/eddy/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// Waker ends a [Poll.Poll] from anywhere: an event counter, eventfd(2),
+// registered with the Poll.
+type Waker struct {
+	fd       *sys.FD
+	registry *Registry
+}
+
+// NewWaker registers a new Waker; its events carry the token and are readable.
+// There is nothing to drain. Errors are those of eventfd(2), EMFILE, ENFILE and
+// ENOMEM, and of [Registry.Register].
+func NewWaker(registry *Registry, token Token) (*Waker, error) {
+	number, err := sys.EventCreate()
+	if err != nil {
+		return nil, os.NewSyscallError("eventfd", err)
+	}
+	w := &Waker{fd: sys.NewFD(number), registry: registry}
+	if err := registry.Register(w, token, Readable); err != nil {
+		w.fd.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// PollFd is the event counter.
+func (w *Waker) PollFd() int { return w.fd.Number() }
+
+// Wake makes a Poll that is waiting return, or else the next one not wait. Any
+// number of calls before that Poll make one event. What happened before Wake is
+// visible to whoever handles that event. It may be called concurrently, never
+// blocks, and costs one system call. After Close it returns [os.ErrClosed].
+func (w *Waker) Wake() error {
+	number, ok := w.fd.Acquire()
+	if !ok {
+		return os.ErrClosed
+	}
+	defer w.fd.Release()
+	for {
+		switch err := sys.EventAdd(number); err {
+		case unix.EINTR:
+		case unix.EAGAIN:
+			// The counter is at its maximum, after 2^64 wakes. An edge needs a
+			// change, so it starts again.
+			if err := sys.EventReset(number); err != nil && err != unix.EAGAIN && err != unix.EINTR {
+				return os.NewSyscallError("read", err)
+			}
+		default:
+			return os.NewSyscallError("write", err)
+		}
+	}
+}
+
+// Close deregisters the Waker and closes its descriptor. A wake-up that has not
+// been polled is lost. The Poll may have been closed before.
+func (w *Waker) Close() error {
+	number, ok := w.fd.Acquire()
+	if !ok {
+		return os.ErrClosed
+	}
+	defer w.fd.Release()
+	// Of several concurrent calls one goes on.
+	if err := w.fd.Close(); err != nil {
+		return err
+	}
+	err := w.registry.Deregister(SourceFd(number))
+	if err == os.ErrClosed {
+		return nil
+	}
+	return err
+}

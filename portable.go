@@ -1,0 +1,63 @@
+package eddy
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// portable is the engine on top of os.File. What has to be abandoned runs on a
+// goroutine of its own.
+type portable struct{}
+
+func (portable) transfer(t transfer) (n int, err error) {
+	file := t.file.file
+	switch {
+	case t.kind == kindSync:
+		return 0, file.Sync()
+	case t.kind == kindRead && t.off == atCursor:
+		n, err = file.Read(t.p)
+	case t.kind == kindRead:
+		n, err = file.ReadAt(t.p, t.off)
+	case t.off == atCursor:
+		return file.Write(t.p)
+	default:
+		return file.WriteAt(t.p, t.off)
+	}
+	if err == io.EOF {
+		err = nil // a count of zero says it
+	}
+	return n, err
+}
+
+func (e portable) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
+
+func (e portable) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
+
+// spreadWidth is how many reads of a batch are under way at once where each
+// occupies a thread.
+const spreadWidth = 16
+
+// spread does the reads of a batch on a few goroutines.
+func spread(f *File, reads []BatchRead, s *stops) {
+	ctx := context.Background()
+	if s != nil {
+		ctx = s.ctx
+	}
+	next := make(chan *BatchRead)
+	var workers sync.WaitGroup
+	for range min(spreadWidth, len(reads)) {
+		workers.Go(func() {
+			for r := range next {
+				r.N, r.Err = f.readAt(ctx, r.Buf, r.Off)
+			}
+		})
+	}
+	for i := range reads {
+		if reads[i].unfinished() {
+			next <- &reads[i]
+		}
+	}
+	close(next)
+	workers.Wait()
+}

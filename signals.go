@@ -1,0 +1,196 @@
+package eddy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"sync"
+)
+
+// Signals receives signals of the process, through the driver. A signal that
+// comes again before it was received counts once, as with the kernel itself.
+// While somebody receives a signal, its default action does not take place.
+type Signals struct {
+	set    *receivers
+	d      *Driver
+	wanted []os.Signal
+
+	mu      sync.Mutex
+	pending []os.Signal   // in the order they came
+	wake    chan struct{} // capacity 1
+	closed  bool
+	gone    chan struct{}
+}
+
+// Signals starts to receive these signals, or all that can be received if none
+// are named. SIGKILL and SIGSTOP cannot be received by anybody, see signal(7),
+// and are refused. Close it when it is no longer needed.
+func (d *Driver) Signals(sigs ...os.Signal) (*Signals, error) {
+	for _, s := range sigs {
+		if s == nil {
+			return nil, errors.New("eddy: a nil signal")
+		}
+		if uncatchable(s) {
+			return nil, fmt.Errorf("eddy: signal %v cannot be received: %w", s, fs.ErrInvalid)
+		}
+	}
+	s := &Signals{d: d, set: &d.signals, wanted: sigs, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	if err := d.signals.add(d, s); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// Recv waits for the next signal. Errors: ctx.Err(), fs.ErrClosed after Close,
+// ErrShutdown after the driver's Shutdown.
+func (s *Signals) Recv(ctx context.Context) (os.Signal, error) {
+	for {
+		if sig, err := s.next(); sig != nil || err != nil {
+			return sig, err
+		}
+		select {
+		case <-s.wake:
+		case <-s.gone:
+		case <-s.d.ended:
+			return nil, ErrShutdown
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (s *Signals) next() (os.Signal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, fs.ErrClosed
+	}
+	if s.d.down.Load() {
+		return nil, ErrShutdown
+	}
+	if len(s.pending) == 0 {
+		return nil, nil
+	}
+	sig := s.pending[0]
+	s.pending = s.pending[1:]
+	if len(s.pending) > 0 {
+		s.poke()
+	}
+	return sig, nil
+}
+
+// poke wakes one receiver, or the next one.
+func (s *Signals) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close stops receiving; default actions take place again, unless somebody
+// else receives the signals. Those who wait in Recv get fs.ErrClosed, and so
+// does a second Close.
+func (s *Signals) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return fs.ErrClosed
+	}
+	s.closed = true
+	s.mu.Unlock()
+	close(s.gone)
+	s.set.remove(s)
+	return nil
+}
+
+// offer adds a signal, unless the same one is still to be received.
+func (s *Signals) offer(sig os.Signal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.pending {
+		if p == sig {
+			return
+		}
+	}
+	s.pending = append(s.pending, sig)
+	s.poke()
+}
+
+// receivers is everybody who receives signals through one driver. Go's runtime
+// hands signals to a channel per receiver; a goroutine each puts them here and
+// has the driver's loop deliver them.
+type receivers struct {
+	mu      sync.Mutex
+	all     map[*Signals]chan os.Signal
+	arrived []arrival
+	closed  bool
+}
+
+// arrival is a signal on its way to a receiver.
+type arrival struct {
+	to  *Signals
+	sig os.Signal
+}
+
+func (r *receivers) add(d *Driver, s *Signals) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrShutdown
+	}
+	if r.all == nil {
+		r.all = map[*Signals]chan os.Signal{}
+	}
+	c := make(chan os.Signal, 64)
+	r.all[s] = c
+	signal.Notify(c, s.wanted...)
+	go r.collect(d, s, c)
+	return nil
+}
+
+// collect brings a receiver's signals to the loop.
+func (r *receivers) collect(d *Driver, s *Signals, c <-chan os.Signal) {
+	for sig := range c {
+		r.mu.Lock()
+		r.arrived = append(r.arrived, arrival{s, sig})
+		r.mu.Unlock()
+		d.system.announce()
+	}
+}
+
+// deliver hands out what has arrived. It is the loop's.
+func (r *receivers) deliver() {
+	r.mu.Lock()
+	arrived := r.arrived
+	r.arrived = nil
+	r.mu.Unlock()
+	for _, a := range arrived {
+		a.to.offer(a.sig)
+	}
+}
+
+func (r *receivers) remove(s *Signals) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if c, ok := r.all[s]; ok {
+		signal.Stop(c)
+		close(c) // Stop has returned: nobody sends any more
+		delete(r.all, s)
+	}
+}
+
+func (r *receivers) shutdown() {
+	r.mu.Lock()
+	r.closed = true
+	all := make([]*Signals, 0, len(r.all))
+	for s := range r.all {
+		all = append(all, s)
+	}
+	r.mu.Unlock()
+	for _, s := range all {
+		r.remove(s)
+	}
+}

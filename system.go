@@ -1,0 +1,30 @@
+package eddy
+
+import (
+	"context"
+	"time"
+
+	"github.com/eddyio/eddy/poll"
+)
+
+// system is what a backend has besides its engine.
+type system interface {
+	// status fills in Backend, Submit, Kernel and Fallbacks.
+	status(d *Driver) Status
+	metrics(m *Metrics)
+	register(fd int, interest poll.Interest) (source, error)
+	// announce makes the loop call the receivers' deliver, soon.
+	announce()
+	shutdown(ctx context.Context) error
+}
+
+// source is a registered descriptor.
+type source interface {
+	Ready(ctx context.Context, interest poll.Interest) (ReadyEvent, error)
+	TryIO(interest poll.Interest, f func() error) error
+	ClearReady(e ReadyEvent)
+	Deregister() error
+}
+
+// closePatience is how long Close waits for the kernel.
+const closePatience = time.Second

@@ -1,0 +1,31 @@
+package eddy
+
+import (
+	"context"
+
+	"github.com/eddyio/eddy/poll"
+	"github.com/eddyio/eddy/probe"
+)
+
+// portableSystem is std's poller, and nothing of ours to shut down.
+type portableSystem struct{ d *Driver }
+
+func (d *Driver) startPortable() {
+	d.backend = BackendPortable
+	d.engine = portable{}
+	d.system = portableSystem{d}
+}
+
+func (portableSystem) status(d *Driver) Status {
+	return Status{Backend: d.backend, Kernel: probe.Get().Kernel}
+}
+
+func (portableSystem) metrics(*Metrics) {}
+
+func (p portableSystem) register(fd int, interest poll.Interest) (source, error) {
+	return newPortableSource(p.d, fd, interest)
+}
+
+func (p portableSystem) announce() { p.d.signals.deliver() }
+
+func (portableSystem) shutdown(context.Context) error { return nil }

@@ -1,0 +1,15 @@
+package uring
+
+import "sync/atomic"
+
+// CallsInFlight is how many calls hold the descriptor open.
+func (r *Ring) CallsInFlight() int { return int(r.life.word.Load() &^ lifetimeClosed) }
+
+// ForgetFeatures makes the ring look like one of an older kernel.
+func (r *Ring) ForgetFeatures(f Features) { r.features &^= f }
+
+// ThreadSleeps tells that the SetupSQPoll thread wants to be woken.
+func (r *Ring) ThreadSleeps() bool { return atomic.LoadUint32(r.sq.flags)&sqNeedWakeup != 0 }
+
+// RegisteredSlot is the ring's index among the registered ones, or -1.
+func (r *Ring) RegisteredSlot() int { return int(r.registered.slot.Load()) }

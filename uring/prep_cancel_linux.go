@@ -1,0 +1,61 @@
+package uring
+
+// The flags of cancel requests (kernel 5.19, unless noted).
+const (
+	CancelAll      = 1 << 0 // all that match; the result is how many
+	CancelFd       = 1 << 1 // match the file descriptor
+	CancelAny      = 1 << 2 // match everything
+	CancelFdFixed  = 1 << 3 // 6.0: the file descriptor is an index of the registered files
+	CancelUserData = 1 << 4 // 6.6: match the user data as well
+	CancelOp       = 1 << 5 // 6.6: match the opcode
+)
+
+// PrepCancel asks to end requests with the user data. The result is 0 (with
+// CancelAll: a number), ENOENT if none was found, EALREADY if it cannot be
+// stopped any more. Whatever it is, the requests are over only when their own
+// terminal completions have come. OpAsyncCancel, kernel 5.5.
+func (s *SQE) PrepCancel(userData uint64, flags uint32) {
+	s.prep(OpAsyncCancel, -1, userData, 0, 0)
+	s.OpFlags = flags
+}
+
+// PrepCancelFd is PrepCancel for the requests on a file descriptor, the latest
+// or, with CancelAll, all of them. OpAsyncCancel, kernel 5.19.
+func (s *SQE) PrepCancelFd(fd int, flags uint32) {
+	s.prep(OpAsyncCancel, fd, 0, 0, 0)
+	s.OpFlags = flags | CancelFd
+}
+
+// PrepCancelOp is PrepCancel for the requests with an opcode. OpAsyncCancel,
+// kernel 6.6.
+func (s *SQE) PrepCancelOp(op Op, flags uint32) {
+	s.prep(OpAsyncCancel, -1, 0, uint32(op), 0)
+	s.OpFlags = flags | CancelOp
+}
+
+// The commands and flags of OpMsgRing.
+const (
+	MsgData   = 0 // in Addr: post a completion
+	MsgSendFd = 1 // in Addr, 6.0: hand over a registered file
+
+	MsgRingCQESkip   = 1 << 0 // 6.0: no completion on the target; PrepMsgRingFd only
+	MsgRingFlagsPass = 1 << 1 // 6.3: FileIndex becomes the completion's flags
+)
+
+// PrepMsgRing posts a completion with UserData data and Res n on another ring,
+// given by its file descriptor. OpMsgRing, kernel 5.18. The result is 0;
+// EOVERFLOW if the target has no room, EBADFD if it is disabled.
+func (s *SQE) PrepMsgRing(ringFd int, n uint32, data uint64, flags uint32) {
+	s.prep(OpMsgRing, ringFd, MsgData, n, data)
+	s.OpFlags = flags
+}
+
+// PrepMsgRingFd puts the registered file at index source into another ring's
+// registered files, at index target, and posts a completion with UserData data
+// there. OpMsgRing, kernel 6.0.
+func (s *SQE) PrepMsgRingFd(ringFd int, source, target uint32, data uint64, flags uint32) {
+	s.prep(OpMsgRing, ringFd, MsgSendFd, 0, data)
+	s.Addr3 = uint64(source)
+	s.Direct(target)
+	s.OpFlags = flags
+}

@@ -1,0 +1,92 @@
+package uring
+
+import "golang.org/x/sys/unix"
+
+// The flags of futex operations: the size of the word, and whether it is
+// private to the process (linux/futex.h, FUTEX2_...).
+const (
+	FutexSize32  = 2
+	FutexPrivate = 128
+)
+
+// FutexMatchAny is the mask that matches every waiter.
+const FutexMatchAny = 0xffffffff
+
+// PrepFutexWait waits for a PrepFutexWake (or futex(2) wake) on word, if it
+// still has the value; EAGAIN if it has not. OpFutexWait, kernel 6.7. word
+// until the completion.
+func (s *SQE) PrepFutexWait(word *uint32, value, mask uint64, futexFlags, flags uint32) {
+	s.prep(OpFutexWait, int(futexFlags), pointer(word), 0, value)
+	s.OpFlags, s.Addr3 = flags, mask
+}
+
+// PrepFutexWake wakes up to n waiters of word; the result is how many.
+// OpFutexWake, kernel 6.7. word until the completion.
+func (s *SQE) PrepFutexWake(word *uint32, n, mask uint64, futexFlags, flags uint32) {
+	s.prep(OpFutexWake, int(futexFlags), pointer(word), 0, n)
+	s.OpFlags, s.Addr3 = flags, mask
+}
+
+// PrepWaitid waits for a child process as waitid(2) does: kind P_PID and so on,
+// options WEXITED and so on. OpWaitid, kernel 6.7. info until the completion.
+func (s *SQE) PrepWaitid(kind uint32, id int, info *unix.Siginfo, options uint32) {
+	s.prep(OpWaitid, id, 0, kind, pointer(info))
+	s.FileIndex = int32(options)
+}
+
+// PrepFilesUpdate is RegisterFilesUpdate as a request; the result is how many
+// were dealt with. OpFilesUpdate, kernel 5.6. fds until the completion.
+func (s *SQE) PrepFilesUpdate(offset uint32, fds []int32) {
+	s.prep(OpFilesUpdate, -1, sliceAddress(fds), uint32(len(fds)), uint64(offset))
+}
+
+// PrepProvideBuffers gives the kernel n buffers of size bytes each that lie one
+// after the other in p, with ids from first on, as a group. OpProvideBuffers,
+// kernel 5.7. BufferRing does it better since kernel 5.19. p until the buffers
+// have come back.
+func (s *SQE) PrepProvideBuffers(p []byte, size uint32, n int, group, first uint16) {
+	s.prep(OpProvideBuffers, n, sliceAddress(p), size, uint64(first))
+	s.BufIndex = group
+}
+
+// PrepRemoveBuffers takes up to n buffers of a group back; the result is how
+// many. OpRemoveBuffers, kernel 5.7.
+func (s *SQE) PrepRemoveBuffers(n int, group uint16) {
+	s.prep(OpRemoveBuffers, n, 0, 0, 0)
+	s.BufIndex = group
+}
+
+// PrepCommand is a command of the file's own, like ioctl(2); its argument goes
+// into Ring.Command. OpUringCmd, kernel 5.19.
+func (s *SQE) PrepCommand(fd int, command uint32) {
+	s.prep(OpUringCmd, fd, 0, 0, commandWord(command))
+}
+
+// commandWord puts cmd_op into the half of Off in which it lies.
+func commandWord(command uint32) uint64 {
+	if bigEndian {
+		return uint64(command) << 32
+	}
+	return uint64(command)
+}
+
+// The commands of sockets, for PrepSocketOption and PrepCommand.
+const (
+	SocketInq        = 0 // 6.7: bytes to be read
+	SocketOutq       = 1 // 6.7: bytes not yet sent
+	SocketGetOption  = 2 // 6.7
+	SocketSetOption  = 3 // 6.7
+	SocketTimestamps = 4 // 6.17
+	SocketName       = 5 // after 6.18
+)
+
+// PrepSocketOption is getsockopt(2) or setsockopt(2): command is
+// SocketGetOption (level SOL_SOCKET only) or SocketSetOption. value until the
+// completion. OpUringCmd, kernel 6.7.
+func (s *SQE) PrepSocketOption(command uint32, fd int, level, option uint32, value []byte) {
+	s.PrepCommand(fd, command)
+	if s.Addr = uint64(option)<<32 | uint64(level); bigEndian {
+		s.Addr = uint64(level)<<32 | uint64(option)
+	}
+	s.FileIndex, s.Addr3 = int32(len(value)), sliceAddress(value)
+}

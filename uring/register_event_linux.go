@@ -1,0 +1,175 @@
+package uring
+
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/eddyio/eddy/internal/sys"
+	"golang.org/x/sys/unix"
+)
+
+// RegisterEventfd makes the kernel add to an eventfd(2) when it posts
+// completions (IORING_REGISTER_EVENTFD, kernel 5.2): a hint to look, not a
+// count. EBUSY if there is one already.
+func (r *Ring) RegisterEventfd(fd int) error { return r.registerEventfd(RegisterOpEventfd, fd) }
+
+// RegisterEventfdAsync is RegisterEventfd for the completions that a worker
+// thread of the kernel posts only; those that happen during the submission, or
+// when a file has become ready, give no event (kernel 5.6).
+func (r *Ring) RegisterEventfdAsync(fd int) error {
+	return r.registerEventfd(RegisterOpEventfdAsync, fd)
+}
+
+func (r *Ring) registerEventfd(op RegisterOp, fd int) error {
+	arg := int32(fd)
+	_, err := r.register(op, unsafe.Pointer(&arg), 1)
+	return err
+}
+
+// UnregisterEventfd undoes both. ENXIO if there is none.
+func (r *Ring) UnregisterEventfd() error {
+	_, err := r.register(RegisterOpUnregisterEventfd, nil, 0)
+	return err
+}
+
+// EnableEventfd switches the eventfd's notifications off and on again without
+// a system call (kernel 5.8; false before). It belongs to the completion side.
+func (r *Ring) EnableEventfd(on bool) bool {
+	if r.life.closed() || r.cq.flags == nil {
+		return false
+	}
+	// Only we write this word; the kernel reads it when it posts. A completion
+	// that is being posted at this moment may go either way.
+	if on {
+		atomic.StoreUint32(r.cq.flags, 0)
+	} else {
+		atomic.StoreUint32(r.cq.flags, cqEventfdDisabled)
+	}
+	return true
+}
+
+type syncCancelRegister struct {
+	addr    uint64
+	fd      int32
+	flags   uint32
+	timeout Timespec
+	opcode  Op
+	_       [7]uint8
+	_       [3]uint64
+}
+
+// CancelMatch says which requests SyncCancel is about.
+type CancelMatch struct {
+	UserData uint64 // the key, unless a flag names another one
+	Fd       int    // with CancelFd
+	Op       Op     // with CancelOp (kernel 6.6)
+	Flags    uint32 // Cancel...
+}
+
+// SyncCancel asks to end the requests that match and waits until they are about
+// to complete, or for the timeout (ETIME; below 0: no limit). Their completions
+// are posted as usual; only those give memory back.
+// IORING_REGISTER_SYNC_CANCEL, kernel 6.0. ENOENT if none matches. EINTR when a
+// signal came: the requests were asked to end, call again to wait.
+func (r *Ring) SyncCancel(match CancelMatch, timeout time.Duration) error {
+	arg := &syncCancelRegister{
+		addr: match.UserData, fd: int32(match.Fd), flags: match.Flags, opcode: match.Op,
+		timeout: Timespec{Sec: -1, Nsec: -1},
+	}
+	if timeout >= 0 {
+		arg.timeout = NewTimespec(timeout)
+	}
+	_, err := r.register(RegisterOpSyncCancel, unsafe.Pointer(arg), 1)
+	return err
+}
+
+// SendMsgRing posts a completion with UserData data and Res n on the ring with
+// the given descriptor, without a ring of one's own
+// (IORING_REGISTER_SEND_MSG_RING, kernel 6.13). Any goroutine may call it.
+func SendMsgRing(ringFd int, n uint32, data uint64) error {
+	entry := new(SQE)
+	entry.PrepMsgRing(ringFd, n, data, 0)
+	_, errno := sys.RegisterRing(-1, uint32(RegisterOpSendMsgRing), unsafe.Pointer(entry), 1)
+	return asError(errno)
+}
+
+type clockRegister struct {
+	clockID uint32
+	_       [3]uint32
+}
+
+// RegisterClock sets the clock of SubmitAndWait's timeouts: CLOCK_MONOTONIC, as
+// it is without, or CLOCK_BOOTTIME, which also runs while the machine sleeps
+// (IORING_REGISTER_CLOCK, kernel 6.12).
+func (r *Ring) RegisterClock(clock int32) error {
+	arg := &clockRegister{clockID: uint32(clock)}
+	_, err := r.register(RegisterOpClock, unsafe.Pointer(arg), 0)
+	return err
+}
+
+type napi struct {
+	busyPollMicroseconds uint32
+	prefer               uint8
+	_                    [3]uint8
+	_                    uint64
+}
+
+// RegisterNapi makes waiting for completions poll the network devices of the
+// sockets in use for up to the given time first, rounded up to microseconds
+// (IORING_REGISTER_NAPI, kernel 6.9). EINVAL if the kernel was built without.
+func (r *Ring) RegisterNapi(busyPoll time.Duration, prefer bool) error {
+	arg := &napi{busyPollMicroseconds: microseconds(busyPoll)}
+	if prefer {
+		arg.prefer = 1
+	}
+	_, err := r.register(RegisterOpNapi, unsafe.Pointer(arg), 1)
+	return err
+}
+
+// UnregisterNapi undoes RegisterNapi.
+func (r *Ring) UnregisterNapi() error {
+	_, err := r.register(RegisterOpUnregisterNapi, unsafe.Pointer(new(napi)), 1)
+	return err
+}
+
+// RegisterPersonality remembers the calling thread's credentials and returns an
+// id for SQE.Personality (IORING_REGISTER_PERSONALITY, kernel 5.6).
+func (r *Ring) RegisterPersonality() (uint16, error) {
+	id, err := r.register(RegisterOpPersonality, nil, 0)
+	return uint16(id), err
+}
+
+// UnregisterPersonality forgets the credentials. EINVAL for an unknown id.
+func (r *Ring) UnregisterPersonality(id uint16) error {
+	_, err := r.register(RegisterOpUnregisterPersonality, nil, uint32(id))
+	return err
+}
+
+// IOWQMaxWorkers limits the worker threads for requests that would block: those
+// bound to end (on regular files) and the others (sockets, pipes). 0 leaves a
+// limit as it is. It returns the limits before
+// (IORING_REGISTER_IOWQ_MAX_WORKERS, kernel 5.15). Workers belong to the thread
+// that submits, per NUMA node: the limits hold for the calling thread and for
+// each one that enters the ring from now on.
+func (r *Ring) IOWQMaxWorkers(bounded, unbounded uint32) (before [2]uint32, err error) {
+	arg := &[2]uint32{bounded, unbounded}
+	if _, err := r.register(RegisterOpIOWQMaxWorkers, unsafe.Pointer(arg), 2); err != nil {
+		return [2]uint32{}, err
+	}
+	return *arg, nil
+}
+
+// IOWQAffinity sets the processors on which the calling thread's workers run
+// (IORING_REGISTER_IOWQ_AFF, kernel 5.14). They exist once the thread has used
+// the ring: EINVAL before.
+func (r *Ring) IOWQAffinity(cpus *unix.CPUSet) error {
+	_, err := r.register(RegisterOpIOWQAff, unsafe.Pointer(cpus), uint32(unsafe.Sizeof(*cpus)))
+	return err
+}
+
+// UnregisterIOWQAffinity undoes IOWQAffinity.
+func (r *Ring) UnregisterIOWQAffinity() error {
+	_, err := r.register(RegisterOpUnregisterIOWQAff, nil, 0)
+	return err
+}
