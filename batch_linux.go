@@ -77,6 +77,7 @@ func (b *batch) add(f *File, r *BatchRead, owned bool) {
 // by one. A request that could not be registered is replaced by nil and its
 // read has the error.
 func (e *ringEngine) launchBatch(b *batch, owned bool) {
+	e.choose.rings.Add(uint64(len(b.ops)))
 	patience := batchPatience
 	if owned {
 		patience = holdPatience
@@ -100,21 +101,18 @@ func (e *ringEngine) await(f *File, q *request, r *BatchRead, s *stops) {
 	}
 	if s == nil {
 		q.Wait()
-	} else if q.Park() {
-		if err := s.wait(q.Done()); err != nil {
-			if e.handle.CancelOp(&q.Op) {
-				f.d.metrics.abandoned.Add(1)
-				r.Err = err
-				return
-			}
-			<-q.Done()
-		}
+	} else if err := e.wait(&q.Op, s); err != nil {
+		f.d.metrics.abandoned.Add(1)
+		r.Err = err
+		return
 	}
-	n, err := e.collect(r.rest(f), q)
-	if n == 0 && err == nil {
-		err = io.EOF
+	switch n, err := e.collect(r.rest(f), q); {
+	case err == errNotOnRing: // still unfinished, and read by itself
+	case n == 0 && err == nil:
+		r.Err = io.EOF
+	default:
+		r.N, r.Err = r.N+n, err
 	}
-	r.N, r.Err = r.N+n, err
 }
 
 // free empties the batch for its next use.

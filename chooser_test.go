@@ -129,8 +129,8 @@ func TestRingComesBackWhenTheProcessorIsFreeAgain(t *testing.T) {
 // must not drive anybody to the slower path, nor cost more than a few trials.
 func TestSuspicionAloneDoesNotLeaveTheRing(t *testing.T) {
 	d := newFakeDisk(2, 256)
-	d.latency = [2]time.Duration{3800 * time.Microsecond, 1500 * time.Microsecond}
-	d.added = time.Millisecond
+	d.latency = [2]time.Duration{3800 * time.Microsecond, 2500 * time.Microsecond}
+	d.added = 1200 * time.Microsecond
 	d.run(20 * time.Second)
 	if s := d.share(pathRing); s < 0.97 {
 		t.Errorf("%.3f of the operations on the ring, though it is the faster path", s)

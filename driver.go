@@ -26,7 +26,7 @@ type Driver struct {
 
 	offloads offloads
 	signals  receivers
-	watched  sync.Map // descriptors that portable sources watch, by number
+	watched  watched // the portable backend's registrations
 }
 
 // New makes a driver. It fails if the Config is out of range, if EDDY_BACKEND

@@ -81,7 +81,11 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		added, whole := r.Delay()
 		e.choose.observe(added, whole)
 	}
-	return e.collect(t, r)
+	n, err := e.collect(t, r)
+	if err == errNotOnRing {
+		return call(t)
+	}
+	return n, err
 }
 
 // instead does by a plain call what the ring did not take.
@@ -92,6 +96,9 @@ func (e *ringEngine) instead(t transfer, err error) (int, error) {
 	return call(t)
 }
 
+// errNotOnRing says that a plain call has to do what the ring did not.
+var errNotOnRing = errors.New("eddy: not on the ring")
+
 // outcome reads a completion's result.
 //
 //	EAGAIN      the file cannot wait asynchronously (XFS, odd file systems):
@@ -101,13 +108,13 @@ func (e *ringEngine) instead(t transfer, err error) (int, error) {
 //	            plain call knows which
 //	ECANCELED   only a shutdown cancels what nobody gave up
 //	EBADR       the kernel lost the answer
-func (e *ringEngine) outcome(t transfer, res int32) (int, error) {
+func outcome(res int32) (int, error) {
 	if res >= 0 {
 		return int(res), nil
 	}
 	switch errno := syscall.Errno(-res); errno {
 	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL:
-		return call(t)
+		return 0, errNotOnRing
 	case unix.ECANCELED:
 		return 0, ErrShutdown
 	case unix.EBADR:
@@ -173,20 +180,19 @@ func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
 		}
 		return offload(plainEngine{}, t, s)
 	}
-	if r.Park() {
-		if err := s.wait(r.Done()); err != nil {
-			if e.handle.CancelOp(&r.Op) {
-				t.file.d.metrics.abandoned.Add(1)
-				return 0, err
-			}
-			<-r.Done() // it has completed after all
-		}
+	if err := e.wait(&r.Op, &s); err != nil {
+		t.file.d.metrics.abandoned.Add(1)
+		return 0, err
 	}
 	if ticket.timed {
 		added, whole := r.Delay()
 		e.choose.observe(added, whole)
 	}
-	return e.collect(t, r)
+	n, err := e.collect(t, r)
+	if err == errNotOnRing {
+		return offload(plainEngine{}, t, s)
+	}
+	return n, err
 }
 
 // launch registers the request, on a ring of its own if the direct path was
@@ -213,5 +219,5 @@ func (e *ringEngine) collect(t transfer, r *request) (int, error) {
 		own.Release()
 	}
 	requests.Put(r)
-	return e.outcome(t, res)
+	return outcome(res)
 }

@@ -3,6 +3,7 @@ package eddy
 import (
 	"context"
 	"io"
+	"os"
 	"sync"
 )
 
@@ -31,6 +32,10 @@ func (portable) transfer(t transfer) (n int, err error) {
 }
 
 func (e portable) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
+
+func (portable) open(d *Driver, o opening, s *stops) (*os.File, error) {
+	return offloadOpen(d, o, s)
+}
 
 func (e portable) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
 

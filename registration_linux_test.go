@@ -91,6 +91,17 @@ func notReady(t *testing.T, r *eddy.Registration, interest poll.Interest) {
 	}
 }
 
+// forget clears a readiness that may still stand, from before the descriptor was
+// used up.
+func forget(t *testing.T, r *eddy.Registration, interest poll.Interest) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	if e, err := r.Ready(ctx, interest); err == nil {
+		r.ClearReady(e)
+	}
+}
+
 func TestPipeWakesNobody(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		in, out := pipe(t)
@@ -178,10 +189,7 @@ func TestFullSocketIsWritable(t *testing.T) {
 			}
 			full += n
 		}
-		e, err = r.Ready(soon(t), poll.Writable)
-		if err == nil {
-			r.ClearReady(e)
-		}
+		forget(t, r, poll.Writable)
 		notReady(t, r, poll.Writable)
 		notReady(t, r, poll.Readable)
 
@@ -331,9 +339,7 @@ func TestDeregisterLeavesWaitersHanging(t *testing.T) {
 				}
 			}
 			r := register(t, d, a, poll.Readable|poll.Writable)
-			if e, err := r.Ready(soon(t), poll.Writable); err == nil { // from before it was full
-				r.ClearReady(e)
-			}
+			forget(t, r, poll.Writable)
 			ctx := soon(t)
 			var wg sync.WaitGroup
 			for range 10 {

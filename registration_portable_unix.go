@@ -5,6 +5,7 @@ package eddy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"sync"
@@ -18,17 +19,30 @@ import (
 
 // portableSource watches a duplicate of the descriptor with std's poller. That
 // poller wakes a reader or a writer and then forgets about it, so readiness is
-// asked for, with poll(2), and not remembered.
+// asked for, with poll(2), and not remembered. It lets one reader and one writer
+// in at a time, and they cannot leave before they are woken; so nobody but a
+// goroutine per direction goes there, and the others wait for that one.
 type portableSource struct {
-	d    *Driver
-	fd   int
-	file *os.File
-	conn syscall.RawConn
-	end  sync.Once
-	gone chan struct{} // closed by Deregister
+	d     *Driver
+	fd    int
+	file  *os.File
+	conn  syscall.RawConn
+	read  side
+	write side
+	end   sync.Once
+	gone  chan struct{} // closed by Deregister
+}
+
+// side is a direction.
+type side struct {
+	mu    sync.Mutex
+	ready chan struct{} // closed when it is worth looking again; nil: nobody waits in the poller
 }
 
 func newPortableSource(d *Driver, fd int, interest poll.Interest) (source, error) {
+	if interest.IsPriority() {
+		return nil, fmt.Errorf("std's poller knows no priority: %w", errors.ErrUnsupported)
+	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(fd, &stat); err != nil {
 		return nil, os.NewSyscallError("fstat", err)
@@ -37,41 +51,46 @@ func newPortableSource(d *Driver, fd int, interest poll.Interest) (source, error
 	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
 		return nil, poll.ErrNotPollable
 	}
-	if _, taken := d.watched.LoadOrStore(fd, true); taken {
-		return nil, os.NewSyscallError("register", unix.EEXIST)
-	}
-	s, err := watch(d, fd)
-	if err != nil {
-		d.watched.Delete(fd)
+	s := &portableSource{d: d, fd: fd, gone: make(chan struct{})}
+	if err := s.watch(); err != nil {
 		return nil, err
+	}
+	if err := d.watched.add(s); err != nil {
+		return nil, errors.Join(err, s.file.Close())
 	}
 	return s, nil
 }
 
-func watch(d *Driver, fd int) (*portableSource, error) {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+// watch puts a duplicate of the descriptor in std's poller.
+func (s *portableSource) watch() error {
+	flags, err := unix.FcntlInt(uintptr(s.fd), unix.F_GETFL, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("fcntl", err)
+		return os.NewSyscallError("fcntl", err)
 	}
-	twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	twin, err := unix.FcntlInt(uintptr(s.fd), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("fcntl", err)
+		return os.NewSyscallError("fcntl", err)
 	}
 	// os.NewFile only gives non-blocking descriptors to the poller. The flag is
 	// the open file's, which both descriptors share, so it is put back.
 	if err := unix.SetNonblock(twin, true); err != nil {
 		unix.Close(twin)
-		return nil, os.NewSyscallError("fcntl", err)
+		return os.NewSyscallError("fcntl", err)
 	}
-	file := os.NewFile(uintptr(twin), "registration")
-	conn, err := file.SyscallConn()
-	if err == nil && flags&unix.O_NONBLOCK == 0 {
+	s.file = os.NewFile(uintptr(twin), "registration")
+	if flags&unix.O_NONBLOCK == 0 {
 		err = unix.SetNonblock(twin, false)
 	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
+	if errors.Is(s.file.SetDeadline(time.Time{}), os.ErrNoDeadline) {
+		err = poll.ErrNotPollable // the poller has refused it
 	}
-	return &portableSource{d: d, fd: fd, file: file, conn: conn, gone: make(chan struct{})}, nil
+	if err == nil {
+		s.conn, err = s.file.SyscallConn()
+	}
+	if err != nil {
+		return errors.Join(err, s.file.Close())
+	}
+	return nil
 }
 
 func (s *portableSource) state() error {
@@ -116,102 +135,70 @@ var pollBits = []struct {
 }{
 	{unix.POLLIN, poll.Readable, poll.ReadyReadable},
 	{unix.POLLOUT, poll.Writable, poll.ReadyWritable},
-	{unix.POLLPRI, poll.Priority, poll.ReadyPriority},
 	{unix.POLLHUP, 0, poll.ReadyReadClosed | poll.ReadyWriteClosed},
 	{unix.POLLERR, 0, poll.ReadyError},
 }
 
-// Ready waits for both directions of the interest at once, if it has both.
+// now asks the kernel, unless the watch has ended.
+func (s *portableSource) now(interest poll.Interest) (r poll.Ready, err error) {
+	if err := s.state(); err != nil {
+		return 0, err
+	}
+	err = s.conn.Control(func(fd uintptr) { r = readyNow(int(fd), interest) })
+	if err != nil {
+		return 0, s.state() // it has ended between the two
+	}
+	return r, nil
+}
+
 func (s *portableSource) Ready(ctx context.Context, interest poll.Interest) (ReadyEvent, error) {
-	read, write := interest&^poll.Writable, interest&poll.Writable
-	switch {
-	case write == 0:
-		return s.wait(ctx, s.conn.Read, read)
-	case read == 0:
-		return s.wait(ctx, s.conn.Write, write)
-	}
-	type outcome struct {
-		event ReadyEvent
-		err   error
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan outcome, 2)
-	go func() {
-		event, err := s.wait(ctx, s.conn.Read, read)
-		done <- outcome{event, err}
-	}()
-	go func() {
-		event, err := s.wait(ctx, s.conn.Write, write)
-		done <- outcome{event, err}
-	}()
-	first := <-done
-	cancel()
-	second := <-done
-	if first.err == nil && second.err == nil {
-		first.event.Ready |= second.event.Ready
-	}
-	return first.event, first.err
-}
-
-// wait parks in std's poller until the descriptor is ready.
-func (s *portableSource) wait(ctx context.Context, park func(func(uintptr) bool) error, interest poll.Interest) (ReadyEvent, error) {
-	left := make(chan struct{})
-	defer close(left)
-	defer s.nudgeAtEnd(ctx, left)()
 	for {
-		if err := s.state(); err != nil {
-			return ReadyEvent{}, err
+		r, err := s.now(interest)
+		if r != 0 || err != nil {
+			return ReadyEvent{Ready: r}, err
 		}
-		var r poll.Ready
-		err := park(func(fd uintptr) bool {
-			r = readyNow(int(fd), interest)
-			return r != 0 || ctx.Err() != nil
-		})
-		switch {
-		case r != 0:
-			return ReadyEvent{Ready: r}, nil
-		case ctx.Err() != nil:
+		var read, write <-chan struct{}
+		if interest.IsReadable() {
+			read = s.read.wait(s.conn.Read, poll.Readable)
+		}
+		if interest.IsWritable() {
+			write = s.write.wait(s.conn.Write, poll.Writable)
+		}
+		select {
+		case <-read:
+		case <-write:
+		case <-s.gone:
+		case <-s.d.ended:
+		case <-ctx.Done():
 			return ReadyEvent{}, ctx.Err()
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			// Somebody else's nudge.
-			_ = s.file.SetDeadline(time.Time{})
-		case err != nil && s.state() == nil:
-			return ReadyEvent{}, err
 		}
 	}
 }
 
-// nudgeAtEnd gets a caller out of the poller when its context, or the driver,
-// ends. The only way is a deadline, which is everybody's: who is woken by it
-// without a reason takes it back and waits again, and may do so before the one
-// it was meant for has come to wait. So it is repeated until that one has left.
-func (s *portableSource) nudgeAtEnd(ctx context.Context, left <-chan struct{}) (stop func()) {
-	nudge := func() {
-		for !isClosed(left) {
-			_ = s.file.SetDeadline(time.Unix(1, 0))
-			time.Sleep(time.Millisecond)
-		}
-		_ = s.file.SetDeadline(time.Time{})
+// wait is a channel that is closed when it is worth looking again. If nobody
+// waits in the poller a goroutine goes there; it stays until the descriptor is
+// ready or the watch ends, whoever leaves in the meantime.
+func (s *side) wait(park func(func(uintptr) bool) error, interest poll.Interest) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ready == nil {
+		s.ready = make(chan struct{})
+		go func() {
+			// The error is that the watch has ended, which is seen by looking.
+			_ = park(func(fd uintptr) bool { return readyNow(int(fd), interest) != 0 })
+			s.mu.Lock()
+			close(s.ready)
+			s.ready = nil
+			s.mu.Unlock()
+		}()
 	}
-	stopContext := context.AfterFunc(ctx, nudge)
-	go func() {
-		select {
-		case <-s.d.ended:
-			nudge()
-		case <-left:
-		}
-	}()
-	return func() { stopContext() }
+	return s.ready
 }
 
 func (s *portableSource) TryIO(interest poll.Interest, f func() error) error {
-	if err := s.state(); err != nil {
+	ready, err := s.now(interest)
+	if err != nil {
 		return err
-	}
-	ready := poll.Ready(0)
-	if err := s.conn.Control(func(fd uintptr) { ready = readyNow(int(fd), interest) }); err != nil {
-		return s.state()
 	}
 	if ready == 0 {
 		return unix.EAGAIN
@@ -225,8 +212,58 @@ func (s *portableSource) Deregister() error {
 	err := error(fs.ErrClosed)
 	s.end.Do(func() {
 		close(s.gone)
-		s.d.watched.Delete(s.fd)
-		err = s.file.Close()
+		s.d.watched.remove(s)
+		err = s.unwatch()
 	})
 	return err
+}
+
+// unwatch wakes whoever is in the poller. It may be called again.
+func (s *portableSource) unwatch() error {
+	if err := s.file.Close(); !errors.Is(err, fs.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// watched is a driver's portable sources, by descriptor.
+type watched struct {
+	mu     sync.Mutex
+	all    map[int]*portableSource
+	closed bool
+}
+
+// add refuses a descriptor that is watched already.
+func (w *watched) add(s *portableSource) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.closed:
+		return ErrShutdown
+	case w.all[s.fd] != nil:
+		return os.NewSyscallError("register", unix.EEXIST)
+	case w.all == nil:
+		w.all = map[int]*portableSource{}
+	}
+	w.all[s.fd] = s
+	return nil
+}
+
+func (w *watched) remove(s *portableSource) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all[s.fd] == s {
+		delete(w.all, s.fd)
+	}
+}
+
+// shutdown ends all watches. The driver says that it is shut down by then.
+func (w *watched) shutdown() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.closed = true
+	for _, s := range w.all {
+		_ = s.unwatch() // what close(2) says of a duplicate is of no interest
+	}
+	w.all = nil
 }

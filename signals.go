@@ -127,6 +127,7 @@ type receivers struct {
 	all     map[*Signals]chan os.Signal
 	arrived []arrival
 	closed  bool
+	running sync.WaitGroup // the goroutines
 }
 
 // arrival is a signal on its way to a receiver.
@@ -147,7 +148,7 @@ func (r *receivers) add(d *Driver, s *Signals) error {
 	c := make(chan os.Signal, 64)
 	r.all[s] = c
 	signal.Notify(c, s.wanted...)
-	go r.collect(d, s, c)
+	r.running.Go(func() { r.collect(d, s, c) })
 	return nil
 }
 
@@ -182,6 +183,8 @@ func (r *receivers) remove(s *Signals) {
 	}
 }
 
+// shutdown stops all receivers. When it returns nobody announces any more, and
+// what is announced to may be closed.
 func (r *receivers) shutdown() {
 	r.mu.Lock()
 	r.closed = true
@@ -193,4 +196,5 @@ func (r *receivers) shutdown() {
 	for _, s := range all {
 		r.remove(s)
 	}
+	r.running.Wait()
 }

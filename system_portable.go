@@ -28,4 +28,7 @@ func (p portableSystem) register(fd int, interest poll.Interest) (source, error)
 
 func (p portableSystem) announce() { p.d.signals.deliver() }
 
-func (portableSystem) shutdown(context.Context) error { return nil }
+func (p portableSystem) shutdown(context.Context) error {
+	p.d.watched.shutdown()
+	return nil
+}

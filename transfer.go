@@ -24,6 +24,10 @@ type engine interface {
 	// batch does reads as if transfer, or abandonable, had been called for
 	// each, all at once.
 	batch(f *File, reads []BatchRead, s *stops)
+
+	// open opens a file, or returns when one of the stops has come. Its errors
+	// are os.OpenFile's.
+	open(d *Driver, o opening, s *stops) (*os.File, error)
 }
 
 // transfer is one read, write or sync.

@@ -212,8 +212,9 @@ func TestCancelledOpenThatSucceededClosesItsDescriptor(t *testing.T) {
 		}
 		fds := len(leaktest.Fds())
 		var claimed, left int
+		// At least that many, and until the race was won by the open once.
 		rounds := scale(3000)
-		for i := range rounds {
+		for i := 0; i < rounds || r.Metrics().Disposed == 0 && i < 100*rounds; i++ {
 			path, _ := unix.BytePtrFromString(fifo)
 			o := &driver.Op{YieldsFd: true, Name: fifo}
 			o.Entry.PrepOpenat(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -229,7 +230,7 @@ func TestCancelledOpenThatSucceededClosesItsDescriptor(t *testing.T) {
 				}
 				opened <- err
 			}()
-			for range (i * 131) % 60_000 {
+			for start := time.Now(); time.Since(start) < time.Duration(i%200)*time.Microsecond/2; {
 				pause()
 			}
 			if r.CancelOp(o) {

@@ -190,7 +190,7 @@ func (u *UringContext) push(o *Op) error {
 		u.void(sqe)
 		return fmt.Errorf("eddy: %d requests in flight: %w", u.ops.Len(), unix.EAGAIN)
 	}
-	o.key = key
+	o.place.Store(uint64(key))
 	u.counters.inFlight.Add(1)
 	if o.Paced {
 		u.paced++
@@ -202,8 +202,8 @@ func (u *UringContext) push(o *Op) error {
 // publish copies the request's entry into the queue.
 func (u *UringContext) publish(sqe *uring.SQE, o *Op) {
 	*sqe = o.Entry
-	sqe.UserData = tagOp | uint64(o.key)
-	u.unsubmitted.push(entry{sqe, o.key})
+	sqe.UserData = tagOp | uint64(o.key())
+	u.unsubmitted.push(entry{sqe, o.key()})
 	if o.Timed {
 		u.timed = append(u.timed, o)
 	}
@@ -289,7 +289,10 @@ func (u *UringContext) enter(getEvents bool) error {
 		if !again {
 			return err
 		}
-		if n == 0 && err == nil {
+		if n == 0 {
+			if u.closing.Load() {
+				return nil // the drain tries again, and knows when to end
+			}
 			backOff(try)
 		}
 	}
@@ -333,7 +336,7 @@ func (u *UringContext) answer(n uint32, err error) (again bool, _ error) {
 	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EBUSY):
 		u.counters.busy.Add(1)
 		u.dispatchCompletions()
-		return u.ring.Queued() > 0 && !u.closing.Load(), nil
+		return u.ring.Queued() > 0, nil
 	case errors.Is(err, unix.EBADR):
 		u.dispatchCompletions()
 		u.abandonAll()
@@ -379,7 +382,7 @@ func (u *UringContext) abandonAll() {
 		ours[e.key] = true
 	}
 	for o := u.again; o != nil; o = o.next {
-		ours[o.key] = true
+		ours[o.key()] = true
 	}
 	u.ops.Each(func(key slab.Key, p **Op) bool {
 		o := *p
@@ -389,7 +392,7 @@ func (u *UringContext) abandonAll() {
 		if o.Paced {
 			u.paced--
 		}
-		twin := &Op{Name: o.Name, Entry: o.Entry, Hold: o.Hold, YieldsFd: o.YieldsFd, pinner: o.pinner, key: o.key}
+		twin := &Op{Name: o.Name, Entry: o.Entry, Hold: o.Hold, YieldsFd: o.YieldsFd, pinner: o.pinner}
 		twin.state.Store(uint32(Cancelled))
 		o.Hold, o.pinner, o.partial = nil, runtime.Pinner{}, false
 		*p = twin
@@ -466,12 +469,16 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 		}
 		return at
 	}
-	if c.Res < 0 && !u.closing.Load() && o.retryable(c.Res) {
-		o.next, u.again = u.again, o
-		return at
+	res := c.Res
+	if cutShort(res) && !o.partial {
+		if !u.closing.Load() && !o.unwanted() {
+			o.next, u.again = u.again, o
+			return at
+		}
+		res = -int32(unix.ECANCELED)
 	}
 	u.removeOp(key)
-	u.finish(o, c.Res, c.Flags)
+	u.finish(o, res, c.Flags)
 	return at
 }
 
@@ -482,7 +489,7 @@ func (u *UringContext) resubmit() {
 		o := u.again
 		if o.unwanted() {
 			u.again, o.next = o.next, nil
-			u.removeOp(o.key)
+			u.removeOp(o.key())
 			u.finish(o, -int32(unix.ECANCELED), 0)
 			continue
 		}

@@ -56,7 +56,7 @@ func (d *Driver) Turn(max time.Duration) (int, error) {
 	h.counters.turns.Add(1)
 	h.registrations.releasePending()
 	if err := d.poll.Poll(d.events, max); err != nil {
-		return 0, err
+		return 0, asShutdown(err)
 	}
 	n := d.events.Len()
 	ready, woken := 0, false
@@ -103,7 +103,6 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 	d.closed = true
 	h := d.handle
 	stuck := h.Drain(ctx)
-	h.registrations.shutdown()
 	err := errors.Join(h.waker.Close(), d.poll.Close())
 	if len(stuck) > 0 {
 		cause := context.Cause(ctx)

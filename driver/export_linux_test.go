@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eddyio/eddy/internal/sys"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -47,7 +48,7 @@ func NewScripted(cfg Config, k Kernel) (*Driver, error) {
 }
 
 func newSharedOn(k Kernel, h *Handle) *shared {
-	s := &shared{kick: make(chan struct{}, 1), ended: make(chan struct{})}
+	s := &shared{kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	s.context = UringContext{ring: k, counters: &h.counters, depth: h.cfg.Depth}
 	go s.flush()
 	return s
@@ -58,7 +59,7 @@ func scriptedThread(h *Handle, k Kernel) (*thread, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &thread{wakefd: fd, ended: make(chan struct{})}
+	t := &thread{wakefd: sys.NewFD(fd), ended: make(chan struct{})}
 	t.context = UringContext{ring: k, counters: &h.counters, depth: h.cfg.Depth}
 	started := make(chan error)
 	go func() {
@@ -110,7 +111,7 @@ func (b *Bare) GiveUp(o *Op) bool {
 func (b *Bare) Ask(o *Op) { o.asked.Store(true) }
 
 // Cancel queues a cancel request for o.
-func (b *Bare) Cancel(o *Op) error { return b.pushCancel(o.key) }
+func (b *Bare) Cancel(o *Op) error { return b.pushCancel(o.key()) }
 
 // Submit hands the queue to the kernel.
 func (b *Bare) Submit() error { return b.submit() }

@@ -2,8 +2,11 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,7 +58,16 @@ func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
 // Unpark ends a turn that waits, or else makes the next one not wait.
 func (h *Handle) Unpark() error {
 	h.counters.unparks.Add(1)
-	return h.waker.Wake()
+	return asShutdown(h.waker.Wake())
+}
+
+// asShutdown turns what the registry of a driver that is shut down says into
+// what a driver says.
+func asShutdown(err error) error {
+	if errors.Is(err, os.ErrClosed) {
+		return ErrShutdown
+	}
+	return err
 }
 
 // Metrics reads the counters.
@@ -116,6 +128,7 @@ const retryAfter = 100 * time.Millisecond
 func (h *Handle) init() {
 	err := h.setUp()
 	if err == nil {
+		h.fallbacks = slices.DeleteFunc(h.fallbacks, func(f Fallback) bool { return f.Wanted == "io_uring" })
 		h.state.Store(uint32(StateInitialized))
 		return
 	}
@@ -281,16 +294,16 @@ func (h *Handle) dispatchCompletions() {
 	h.holds.turn()
 }
 
-// Drain is the part of Shutdown that concerns the rings: it refuses new
-// requests, cancels those in flight, and returns those the kernel has not given
-// back when ctx ends. The driver can be turned meanwhile, by its owner, and has
+// Drain is the part of Shutdown that waits: it wakes whoever waits for a
+// registration, refuses new requests, cancels those in flight, and returns those
+// the kernel has not given back when ctx ends. The driver can be turned meanwhile, by its owner, and has
 // to be shut down afterwards.
 func (h *Handle) Drain(ctx context.Context) []Stuck {
 	h.initMu.Lock()
 	h.shut = true
 	h.initMu.Unlock()
-	var stuck []Stuck
-	stuck = append(stuck, h.holds.shutdown(ctx)...)
+	h.registrations.shutdown()
+	stuck := h.holds.shutdown(ctx)
 	if h.State() == StateInitialized {
 		stuck = append(stuck, h.uring.shutdown(ctx)...)
 	}

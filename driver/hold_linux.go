@@ -3,6 +3,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +36,8 @@ type hold struct {
 type holds struct {
 	mu       sync.Mutex
 	free     []*hold
-	made     int
+	made     int // rings there are
+	held     int // of these, with a caller that waits in the kernel
 	limit    int
 	closed   bool
 	strays   map[*hold]struct{}
@@ -57,6 +60,7 @@ func (p *holds) get() (*hold, error) {
 	if n := len(p.free); n > 0 {
 		h := p.free[n-1]
 		p.free = p.free[:n-1]
+		p.held++
 		p.mu.Unlock()
 		return h, nil
 	}
@@ -65,6 +69,7 @@ func (p *holds) get() (*hold, error) {
 		return nil, ErrNoHold
 	}
 	p.made++
+	p.held++
 	p.mu.Unlock()
 
 	h := &hold{pool: p}
@@ -73,15 +78,18 @@ func (p *holds) get() (*hold, error) {
 	if _, err := h.context.tryInit(holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags}); err != nil {
 		p.mu.Lock()
 		p.made--
+		p.held--
 		p.mu.Unlock()
 		return nil, err
 	}
 	return h, nil
 }
 
-// put gives a hold back that has nothing in flight.
-func (p *holds) put(h *hold) {
+// put gives a hold back that has nothing in flight. holders is how many callers
+// cease to hold one by that: a stray comes home without.
+func (p *holds) put(h *hold, holders int) {
 	p.mu.Lock()
+	p.held -= holders
 	closed := p.closed
 	if !closed {
 		p.free = append(p.free, h)
@@ -104,7 +112,7 @@ func (p *holds) run(ops []*Op, patience time.Duration) (bool, error) {
 	p.counters.holds.Add(uint64(len(ops)))
 	done := h.run(ops, patience)
 	if done {
-		p.put(h)
+		p.put(h, 1)
 		return true, nil
 	}
 	p.astray(h)
@@ -129,22 +137,12 @@ func (h *hold) run(ops []*Op, patience time.Duration) bool {
 			_ = u.submit()
 		}
 	}
-	var deadline time.Duration
-	for !u.drained() {
-		left := patience
-		if deadline != 0 {
-			left = deadline - now()
-		}
-		if left <= 0 {
-			return false
-		}
-		if u.wait(uint32(u.ops.Len()), left) != nil {
+	for deadline := now() + patience; !u.drained(); {
+		left := deadline - now()
+		if left <= 0 || u.wait(uint32(u.ops.Len()), left) != nil {
 			return false
 		}
 		u.dispatchCompletions()
-		if deadline == 0 && !u.drained() {
-			deadline = now() + patience
-		}
 	}
 	return true
 }
@@ -152,6 +150,7 @@ func (h *hold) run(ops []*Op, patience time.Duration) bool {
 // astray hands a hold with requests in flight over to the driver's turns.
 func (p *holds) astray(h *hold) {
 	p.mu.Lock()
+	p.held--
 	p.strays[h] = struct{}{}
 	h.stray = true
 	p.mu.Unlock()
@@ -164,17 +163,7 @@ func (p *holds) astray(h *hold) {
 
 // turn looks after the strays.
 func (p *holds) turn() {
-	p.mu.Lock()
-	if len(p.strays) == 0 {
-		p.mu.Unlock()
-		return
-	}
-	list := make([]*hold, 0, len(p.strays))
-	for h := range p.strays {
-		list = append(list, h)
-	}
-	p.mu.Unlock()
-	for _, h := range list {
+	for _, h := range p.list() {
 		p.reap(h)
 	}
 }
@@ -201,7 +190,7 @@ func (p *holds) reap(h *hold) {
 	if home {
 		p.counters.strays.Add(-1)
 		p.unwatch(u.ring.Fd())
-		p.put(h)
+		p.put(h, 0)
 	}
 }
 
@@ -212,9 +201,9 @@ func (h *hold) turn() { h.pool.reap(h) }
 func (h *hold) cancel(o *Op) {
 	h.mu.Lock()
 	u := &h.context
-	if slot, ok := u.ops.Get(o.key); ok && *slot == o {
+	if slot, ok := u.ops.Get(o.key()); ok && *slot == o {
 		// If even this cannot be queued the request just takes its time.
-		_ = u.pushCancel(o.key)
+		_ = u.pushCancel(o.key())
 	}
 	h.mu.Unlock()
 	h.pool.reap(h)
@@ -222,35 +211,58 @@ func (h *hold) cancel(o *Op) {
 
 func (h *hold) shutdown(context.Context) []Stuck { return nil }
 
-// shutdown closes the pool's rings. Those that are held come back to put;
-// strays are cancelled and waited for until ctx ends.
+// shutdown closes the pool's rings. Callers that wait in the kernel come out
+// of it when their patience is over at the latest; what they leave behind, and
+// what others have, is cancelled and waited for until ctx ends.
 func (p *holds) shutdown(ctx context.Context) []Stuck {
 	p.mu.Lock()
 	p.closed = true
 	free := p.free
 	p.free = nil
-	strays := make([]*hold, 0, len(p.strays))
-	for h := range p.strays {
-		strays = append(strays, h)
-	}
 	p.mu.Unlock()
 	for _, h := range free {
 		h.context.close(true)
 	}
-	for _, h := range strays {
+	await(ctx, func() bool {
+		p.cancelStrays()
+		p.turn()
+		held, strays := p.count()
+		return held+strays == 0
+	})
+	await(context.Background(), func() bool {
+		held, _ := p.count()
+		return held == 0
+	})
+	return p.giveUp()
+}
+
+func (p *holds) count() (held, strays int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held, len(p.strays)
+}
+
+// list is the strays of this moment.
+func (p *holds) list() []*hold {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.strays) == 0 {
+		return nil
+	}
+	return slices.Collect(maps.Keys(p.strays))
+}
+
+// cancelStrays asks the kernel, once for each stray, to give up what is on it.
+func (p *holds) cancelStrays() {
+	for _, h := range p.list() {
 		h.mu.Lock()
-		h.context.beginClose()
+		if !h.context.closing.Load() {
+			h.context.beginClose()
+		}
 		list := h.context.takeWoken()
 		h.mu.Unlock()
 		wake(list)
 	}
-	await(ctx, func() bool {
-		p.turn()
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.strays) == 0
-	})
-	return p.giveUp()
 }
 
 // giveUp keeps the strays that are left for ever, and names what is on them.

@@ -235,18 +235,18 @@ func TestSubmittingThreadThatExitsTakesNothingWithIt(t *testing.T) {
 	exits := map[string]func(r *rig, o *driver.Op){
 		"hold": func(r *rig, o *driver.Op) {
 			if done, err := r.HoldOp(time.Millisecond, o); done || err != nil {
-				t.Error(done, err)
+				r.t.Error(done, err)
 			}
 		},
 		"register": func(r *rig, o *driver.Op) {
 			// A cancel enters the kernel on the spot, and takes along what
 			// was registered before: in the shared mode on this thread.
-			rd, _ := pipe(t)
+			rd, _ := pipe(r.t)
 			other := prepRead(new(driver.Op), rd, make([]byte, 1))
 			r.register(other)
 			r.register(o)
 			if !r.CancelOp(other) {
-				t.Error("completed")
+				r.t.Error("completed")
 			}
 		},
 	}

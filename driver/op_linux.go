@@ -51,7 +51,7 @@ type Op struct {
 
 	state   atomic.Uint32 // Lifecycle
 	asked   atomic.Bool   // somebody wants it cancelled: ECANCELED is an answer
-	key     slab.Key      // the slot, once the request has one
+	place   atomic.Uint64 // the slab.Key, once the request has a slot: a late wish to cancel looks at it any time
 	next    *Op           // in the submitter's queue, in the backlog, in a list to wake
 	done    chan struct{} // capacity 1: one token when a Waiting request completes
 	pinner  runtime.Pinner
@@ -124,7 +124,8 @@ func (o *Op) reset() {
 		o.done = make(chan struct{}, 1)
 	}
 	o.asked.Store(false)
-	o.key, o.next, o.target = 0, nil, nil
+	o.place.Store(0)
+	o.next, o.target = nil, nil
 	o.res, o.flags, o.partial = 0, 0, false
 	if o.Timed {
 		o.queued = now()
@@ -174,14 +175,30 @@ func (o *Op) dispose(c *counters) {
 	}
 }
 
-// retryable says whether a result calls for the same entry once more.
+// key is the request's slot, 0 if it has none.
+func (o *Op) key() slab.Key { return slab.Key(o.place.Load()) }
+
+// cutShort says whether a result tells of something that has happened to the
+// thread that worked on the request, and not to the request.
 //
-//	ECANCELED  nobody asked: the thread that submitted it has exited
-//	EINTR      a worker thread was signalled, which no caller can act upon
-func (o *Op) retryable(res int32) bool {
+//	ECANCELED    the request was cancelled, or the thread that submitted it
+//	             has exited
+//	EINTR        a worker thread was signalled: that is how those are cancelled
+//	ERESTART...  the same from operations that let the kernel's own numbers
+//	             out, openat of a FIFO for one (include/linux/errno.h)
+//
+// If nobody asked for it, it calls for the same entry once more; no caller can
+// act upon it. Otherwise it is all the same: cancelled.
+func cutShort(res int32) bool {
+	const (
+		restartSys    = 512
+		restartNoIntr = 513
+		restartNoHand = 514
+		restartBlock  = 516
+	)
 	switch syscall.Errno(-res) {
-	case unix.ECANCELED, unix.EINTR:
-		return !o.unwanted() && !o.partial
+	case unix.ECANCELED, unix.EINTR, restartSys, restartNoIntr, restartNoHand, restartBlock:
+		return true
 	}
 	return false
 }

@@ -20,7 +20,8 @@ type shared struct {
 	context UringContext
 	closed  bool
 	kicked  atomic.Bool
-	kick    chan struct{}
+	kick    chan struct{} // capacity 1, and kicked says whether it is full: sending never blocks
+	quit    chan struct{}
 	ended   chan struct{} // closed when the flusher has returned
 }
 
@@ -36,7 +37,7 @@ const eager = 8
 const sharedFlags = uring.SetupCoopTaskrun | uring.SetupTaskrunFlag | uring.SetupSubmitAll | uring.SetupNoSQArray
 
 func newShared(entries uint32, depth int, c *counters) (*shared, *uring.Ring, error) {
-	s := &shared{kick: make(chan struct{}, 1), ended: make(chan struct{})}
+	s := &shared{kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	s.context.counters = c
 	s.context.depth = depth
 	ring, err := s.context.tryInit(entries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags})
@@ -77,7 +78,12 @@ func (s *shared) signal() {
 // flush enters the kernel for whoever has pushed since it did so last.
 func (s *shared) flush() {
 	defer close(s.ended)
-	for range s.kick {
+	for {
+		select {
+		case <-s.kick:
+		case <-s.quit:
+			return
+		}
 		runtime.Gosched() // let those who are ready to push do so first
 		s.kicked.Store(false)
 		s.turn()
@@ -107,9 +113,9 @@ func (s *shared) turn() {
 func (s *shared) cancel(o *Op) {
 	s.mu.Lock()
 	u := &s.context
-	if slot, ok := u.ops.Get(o.key); ok && *slot == o && !s.closed {
+	if slot, ok := u.ops.Get(o.key()); ok && *slot == o && !s.closed {
 		// If even this cannot be queued the request just takes its time.
-		_ = u.pushCancel(o.key)
+		_ = u.pushCancel(o.key())
 		_ = u.submitGetEvents()
 		u.dispatchCompletions()
 	}
@@ -137,9 +143,7 @@ func (s *shared) shutdown(ctx context.Context) []Stuck {
 		defer s.mu.Unlock()
 		return s.context.drained()
 	})
-	// register refuses since closed was set, but a signal may be on its way.
-	s.kicked.Store(true)
-	close(s.kick)
+	close(s.quit)
 	<-s.ended
 
 	s.mu.Lock()

@@ -7,10 +7,10 @@ import "github.com/eddyio/eddy/poll"
 // with Driver.ConsumeSignalReady. The descriptor stays the caller's; there is
 // one receiver per driver.
 func (h *Handle) RegisterSignalReceiver(fd int) error {
-	return h.registry.Register(poll.SourceFd(fd), TokenSignal, poll.Readable)
+	return asShutdown(h.registry.Register(poll.SourceFd(fd), TokenSignal, poll.Readable))
 }
 
 // DeregisterSignalReceiver takes it out again.
 func (h *Handle) DeregisterSignalReceiver(fd int) error {
-	return h.registry.Deregister(poll.SourceFd(fd))
+	return asShutdown(h.registry.Deregister(poll.SourceFd(fd)))
 }

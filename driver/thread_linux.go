@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eddyio/eddy/internal/sys"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -31,7 +33,7 @@ type thread struct {
 	head    atomic.Pointer[Op]
 	asleep  Op
 	shut    Op
-	wakefd  int
+	wakefd  *sys.FD // an eventfd; pushers use it while a shutdown closes it
 	closing atomic.Pointer[closing]
 	context UringContext
 	once    sync.Once
@@ -54,14 +56,13 @@ func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) e
 	if err != nil {
 		return nil, fmt.Errorf("eddy: eventfd: %w", err)
 	}
-	t := &thread{wakefd: fd, ended: make(chan struct{})}
+	t := &thread{wakefd: sys.NewFD(fd), ended: make(chan struct{})}
 	t.context.counters = c
 	t.context.depth = depth
 	started := make(chan error)
 	go t.run(entries, ready, started)
 	if err := <-started; err != nil {
-		unix.Close(fd)
-		return nil, err
+		return nil, errors.Join(err, t.wakefd.Close())
 	}
 	return t, nil
 }
@@ -101,7 +102,7 @@ func (t *thread) arm() error {
 	if err != nil {
 		return err
 	}
-	sqe.PrepPollAdd(t.wakefd, unix.POLLIN, true)
+	sqe.PrepPollAdd(t.wakefd.Number(), unix.POLLIN, true)
 	sqe.UserData = tagWake
 	u.unsubmitted.push(entry{sqe: sqe})
 	u.unarmed = false
@@ -172,8 +173,9 @@ func (t *thread) admit(o *Op) {
 		return
 	}
 	// A wish to cancel: the target's slot tells whether it is still there.
-	if slot, ok := u.ops.Get(o.target.key); ok && *slot == o.target {
-		_ = u.pushCancel(o.target.key)
+	key := o.target.key()
+	if slot, ok := u.ops.Get(key); ok && *slot == o.target {
+		_ = u.pushCancel(key)
 	}
 }
 
@@ -214,11 +216,17 @@ func (t *thread) push(o *Op) error {
 var one uint64 = 1
 
 func (t *thread) wake() {
+	fd, ok := t.wakefd.Acquire()
+	if !ok {
+		return // the thread has ended, with what it was to be woken for
+	}
 	t.context.counters.wakeups.Add(1)
 	// SAFETY: the kernel reads eight bytes of a package variable, before the
 	// call returns. The descriptor is non-blocking, so the call never blocks; a
 	// counter that is full (EAGAIN) has long woken the thread.
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(t.wakefd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+	unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+	// Nothing depends on what close(2) says of an eventfd.
+	_ = t.wakefd.Release()
 }
 
 func (t *thread) register(o *Op) error {
@@ -246,7 +254,7 @@ func (t *thread) shutdown(ctx context.Context) []Stuck {
 		t.context.closing.Store(true)
 		t.wake()
 		<-t.ended
-		unix.Close(t.wakefd)
+		_ = t.wakefd.Close()
 		stuck = c.stuck
 	})
 	return stuck

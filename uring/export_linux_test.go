@@ -1,6 +1,11 @@
 package uring
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/eddyio/eddy/internal/sys"
+)
 
 // CallsInFlight is how many calls hold the descriptor open.
 func (r *Ring) CallsInFlight() int { return int(r.life.word.Load() &^ lifetimeClosed) }
@@ -13,3 +18,19 @@ func (r *Ring) ThreadSleeps() bool { return atomic.LoadUint32(r.sq.flags)&sqNeed
 
 // RegisteredSlot is the ring's index among the registered ones, or -1.
 func (r *Ring) RegisteredSlot() int { return int(r.registered.slot.Load()) }
+
+// NewSeparateMaps makes a ring as on a kernel without FeatSingleMmap.
+func NewSeparateMaps(entries uint32) (*Ring, error) {
+	p := new(params)
+	fd, errno := sys.SetupRing(entries, unsafe.Pointer(p))
+	if errno != 0 {
+		return nil, errno
+	}
+	r := &Ring{fd: fd, features: Features(p.features) &^ FeatSingleMmap, wait: new(waitArgument)}
+	r.registered.slot.Store(noSlot)
+	if err := r.mapMemory(p); err != nil {
+		return nil, err
+	}
+	r.attach(p)
+	return r, nil
+}

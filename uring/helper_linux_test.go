@@ -117,7 +117,7 @@ func path(t *testing.T, elements ...string) *byte {
 	return pin(t, p)
 }
 
-const testUserData = 0x1122334455667788
+const testUserData uint64 = 0x1122334455667788
 
 // next takes an entry that must be there. A SetupSQPoll thread posts completions
 // before it makes room for as many entries, so wait for that.

@@ -103,6 +103,15 @@ func (r *Ring) provideMemory(entries uint32, p *params) error {
 	return nil
 }
 
+// fits tells whether the queues that the kernel has laid out lie within the
+// memory that provideMemory gave it.
+func (r *Ring) fits(p *params) bool {
+	queues := uintptr(p.cqOff.cqes) + uintptr(p.cqEntries)<<r.flags.cqeShift()
+	array := uintptr(p.sqOff.array) + uintptr(p.sqEntries)*4
+	return queues <= r.mappings[0].size && array <= r.mappings[0].size &&
+		uintptr(p.sqEntries)<<r.flags.sqeShift() <= r.mappings[1].size
+}
+
 // roundEntries is the kernel's rounding; it also clamps, which is right with
 // SetupClamp and of no consequence without (New or the kernel has refused).
 func roundEntries(n, limit uint32) uint32 {

@@ -157,6 +157,9 @@ func TestBufferRingHandsOutWrongBuffer(t *testing.T) {
 	}
 	wantErr(t, "before Advance", do(t, r, receive).Err(), unix.ENOBUFS)
 	b.Advance(1)
+	if n, err := b.Available(); err == nil && n != 1 {
+		t.Errorf("%d buffers are available after Advance(1)", n)
+	}
 	b.Advance(100)
 	if b.Group() != 9 || b.Entries() != entries {
 		t.Errorf("group %d, %d entries", b.Group(), b.Entries())

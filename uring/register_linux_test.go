@@ -74,12 +74,12 @@ func TestDirectDescriptorGoesElsewhere(t *testing.T) {
 	}
 	readFixedFile(t, r, 5, "direct")
 
-	err := r.RegisterFileAllocRange(2, 2)
+	err := r.RegisterFileAllocRange(3, 2)
 	orSkip(t, "RegisterFileAllocRange", err)
 	open := func(s *uring.SQE) { s.PrepOpenat(unix.AT_FDCWD, name, unix.O_RDONLY, 0); s.DirectAny() }
 	for want := range 2 {
-		if index := must(t, r, open); index != want+2 {
-			t.Errorf("the kernel chose index %d, want %d", index, want+2)
+		if index := must(t, r, open); index != want+3 {
+			t.Errorf("the kernel chose index %d, want %d", index, want+3)
 		}
 	}
 	wantErr(t, "the range is full", do(t, r, open).Err(), unix.ENFILE)
@@ -339,20 +339,33 @@ func TestRegisteredRingFdActsOnAnotherRing(t *testing.T) {
 	must(t, third, (*uring.SQE).PrepNop)
 }
 
+// TestRingSlotsRunOut closes rings that were registered by threads that have
+// ended, or are about to.
 func TestRingSlotsRunOut(t *testing.T) {
-	for range 40 {
-		r := newRing(t, 8, uring.Config{})
-		registered := make(chan error)
+	newRing(t, 8, uring.Config{}) // skips without io_uring
+	for round := range 40 {
+		r, err := uring.New(8, uring.Config{})
+		fatalIf(t, err)
+		registered, over := make(chan error), make(chan struct{})
+		var thread int
 		go func() {
 			runtime.LockOSThread()
+			thread = unix.Gettid()
 			registered <- r.RegisterRingFd()
+			<-over
 		}()
 		orSkip(t, "RegisterRingFd", <-registered)
-		// Sometimes before and sometimes after the thread has ended.
-		if err := r.Close(); err != nil && err != uring.ErrWrongThread {
-			t.Fatal(err)
+		if thread == os.Getpid() {
+			close(over) // Go never ends the main thread
+			wantErr(t, "Close", r.Close(), uring.ErrWrongThread)
+			continue
 		}
-		time.Sleep(time.Millisecond)
+		if round%2 == 0 {
+			wantErr(t, "Close while the thread lives", r.Close(), uring.ErrWrongThread)
+		}
+		close(over)
+		eventually(t, "the thread ends", func() bool { return unix.Tgkill(os.Getpid(), thread, 0) == unix.ESRCH })
+		fatalIf(t, r.Close())
 	}
 }
 

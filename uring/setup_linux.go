@@ -121,17 +121,25 @@ func setup(entries uint32, flags SetupFlags, cfg *Config) (*Ring, *SetupError) {
 	r.fd = fd
 	r.features = Features(p.features)
 	if flags&SetupNoMmap == 0 {
-		if err := r.mapMemory(p); err != nil {
-			r.unmapAll()
-			_ = sys.CloseRing(fd) // the mmap error is the one that matters
-			return nil, fail("mmap", err)
+		err := r.mapMemory(p)
+		if err != nil {
+			return nil, r.abandon(fail("mmap", err))
 		}
+	} else if !r.fits(p) {
+		return nil, r.abandon(fail("io_uring_setup", unix.EOVERFLOW))
 	}
 	r.attach(p)
 	if cfg.NoIOWait && r.features.Has(FeatNoIOWait) {
 		r.waits |= EnterNoIOWait
 	}
 	return r, nil
+}
+
+// abandon undoes a set-up that failed halfway; err is the error that matters.
+func (r *Ring) abandon(err *SetupError) *SetupError {
+	_ = sys.CloseRing(r.fd)
+	r.unmapAll()
+	return err
 }
 
 // attach points the queues into the mapped memory.

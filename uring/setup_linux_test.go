@@ -47,6 +47,9 @@ func TestSizesDifferFromKernels(t *testing.T) {
 		{4, uring.Config{CQEntries: 100}, 4, 128},
 		{1 << 20, uring.Config{Flags: uring.SetupClamp}, uring.MaxEntries, uring.MaxCQEntries},
 		{5, uring.Config{CQEntries: 9, Flags: uring.SetupNoMmap}, 8, 16},
+		{1025, uring.Config{Flags: uring.SetupNoMmap}, 2048, 4096},
+		{1, uring.Config{CQEntries: 40000, Flags: uring.SetupNoMmap | uring.SetupCQE32}, 1, uring.MaxCQEntries},
+		{1 << 20, uring.Config{Flags: uring.SetupNoMmap | uring.SetupClamp | uring.SetupNoSQArray}, uring.MaxEntries, uring.MaxCQEntries},
 	} {
 		r := newRing(t, tc.entries, tc.cfg)
 		if r.SQEntries() != tc.sq || r.CQEntries() != tc.cq {
@@ -162,6 +165,22 @@ func readAll(t *testing.T, r *uring.Ring, fd int, content string) {
 				t.Fatalf("round %d: read %d gave %q, want %q", round, i, got, content[from:from+16])
 			}
 		}
+	}
+}
+
+func TestSeparateMapsBreakRing(t *testing.T) {
+	newRing(t, 1, uring.Config{}) // skips without io_uring
+	before := ringMappings(t)
+	r, err := uring.NewSeparateMaps(8)
+	fatalIf(t, err)
+	if n := ringMappings(t); n != before+3 {
+		t.Errorf("the ring has %d mappings, want 3", n-before)
+	}
+	content := strings.Repeat("separate ", 10)
+	readAll(t, r, int(openFile(t, content).Fd()), content)
+	fatalIf(t, r.Close())
+	if n := ringMappings(t); n != before {
+		t.Errorf("%d mappings, %d before", n, before)
 	}
 }
 
@@ -350,7 +369,7 @@ func TestProbeAnswersWrong(t *testing.T) {
 	r := newRing(t, 4, uring.Config{})
 	p, err := r.Probe()
 	orSkip(t, "Probe", err)
-	if !p.Supports(uring.OpNop) || !p.Supports(uring.OpRead) || p.Supports(uring.Op(255)) || p.Supports(p.Last()+1) {
+	if !p.Supports(uring.OpNop) || !p.Supports(uring.OpRead) || !p.Supports(uring.OpTee) || p.Supports(uring.Op(255)) || p.Supports(p.Last()+1) {
 		t.Errorf("supported: %v", p.Ops())
 	}
 	// The kernel itself must agree: an unknown opcode is EINVAL.

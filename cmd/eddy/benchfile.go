@@ -48,18 +48,22 @@ func newBenchFileCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "file [flags] [FILE]",
 		Short: "Random 4 KiB reads (or writes) by eddy and by os.File, side by side",
-		Long: `Measure random 4 KiB reads of FILE by eddy and by os.File in one run: operations per second (IOPS), CPU seconds per million
-of them, OS threads, and latency (p50, p99, worst). The sides take turns, each measurement is a process of its own, and the
-figures are medians over the rounds.
+		Long: `Measure random 4 KiB reads of FILE by eddy and by os.File in one run: operations
+per second (IOPS), CPU seconds per million of them, OS threads, and latency
+(p50, p99, worst). The sides take turns, each measurement is a process of its
+own, and the figures are medians over the rounds.
 
-Without FILE it makes a file of random data on a disk, checks in every read that the right block came, and removes it at
-the end; it then uses O_DIRECT, past the page cache, wherever the file system can. A FILE is read as os.Open would, unless --direct
-is given.
+Without FILE it makes a file of random data on a disk, checks in every read that
+the right block came, and removes it at the end; it then uses O_DIRECT, past the
+page cache, wherever the file system can. A FILE is read as os.Open would,
+unless --direct is given.
 
-With --busy the CPU column is left out, for the computing goroutines use it all. With --batch eddy reads that many blocks in
-one call from each goroutine and the latency is that of the whole call, while os.File reads one by one.
+With --busy the CPU column is left out, for the computing goroutines use it all.
+With --batch eddy reads that many blocks in one call from each goroutine and the
+latency is that of the whole call, while os.File reads one by one.
 
-Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 130 SIGINT; 143 SIGTERM.`,
+Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 130 SIGINT;
+143 SIGTERM.`,
 		Example: `  eddy bench file                                          what does eddy gain on this machine
   eddy bench file --direct --goroutines 1,4,32 big.img     on a file and a disk of your choice
   eddy bench file --busy 8 --goroutines 1,32               while eight goroutines compute
@@ -131,7 +135,8 @@ func (f *benchFileFlags) check(named bool) error {
 	return nil
 }
 
-// parseSize reads a number of bytes with an optional unit: K, M, G, T, each also with "iB" or "B", all powers of 1024.
+// parseSize reads a number of bytes with an optional unit: K, M, G, T, each also with "iB" or "B", all powers of
+// 1024.
 func parseSize(text string) (int64, error) {
 	digits := strings.TrimRight(text, "KMGTiBkmgtb")
 	unit := strings.ToUpper(strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(text[len(digits):]), "b"), "i"))
@@ -321,8 +326,11 @@ func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
 	if r.Context {
 		fmt.Fprintln(w, "eddy passes a context that can end")
 	}
-	if r.Busy > 0 || r.Fsync > 0 {
-		fmt.Fprintf(w, "meanwhile: computing %d, writing and fsyncing %s\n", r.Busy, count(r.Fsync, "goroutine"))
+	if r.Busy > 0 {
+		fmt.Fprintf(w, "beside %s\n", count(r.Busy, "computing goroutine"))
+	}
+	if r.Fsync > 0 {
+		fmt.Fprintf(w, "beside %s\n", count(r.Fsync, "fsyncing goroutine"))
 	}
 	fmt.Fprintln(w)
 	if err := plan.WriteTable(w, r.Rows); err != nil {
@@ -355,8 +363,8 @@ func (b *benchBar) end() {
 	}
 }
 
-// newBenchWorkerCommand makes the command that is run for each measurement: the order comes as JSON on the standard input, the
-// sample goes as JSON to the standard output.
+// newBenchWorkerCommand makes the command that is run for each measurement: the order comes as JSON on the standard
+// input, the sample goes as JSON to the standard output.
 func newBenchWorkerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    workerCommand,

@@ -23,13 +23,15 @@ func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "eddy",
 		Short: "The I/O driver for Go at work: what this machine supports, a copy, a benchmark",
-		Long: `eddy joins epoll, io_uring and Unix signals in one driver for Go programs. This command shows what that driver can
-do on this machine and moves real data with it.
+		Long: `eddy joins epoll, io_uring and Unix signals in one driver for Go programs. This
+command shows what that driver can do on this machine and moves real data with
+it.
 
-Exit codes: 0 all went well; 1 something failed; 2 the command line was wrong; 130 interrupted by SIGINT; 143 ended
-by SIGTERM (128 and the signal's number).
+Exit codes: 0 all went well; 1 something failed; 2 the command line was wrong;
+130 interrupted by SIGINT; 143 ended by SIGTERM (128 and the signal's number).
 
-Environment: EDDY_BACKEND=uring|epoll|portable forces the backend where --backend does not.`,
+Environment: EDDY_BACKEND=uring|epoll|portable forces the backend where
+--backend does not.`,
 		Example: `  eddy probe                     is io_uring usable here, and if not why
   eddy cp -- *.iso /mnt/backup   copy with many reads and writes in flight
   eddy bench file                eddy against os.File on this machine's disk`,

@@ -32,19 +32,25 @@ func newCopyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cp [flags] SRC... DST",
 		Short: "Copy files and trees through the driver, many reads and writes in flight",
-		Long: `Copy each SRC to DST, or into DST if it is a directory. Directories are copied with all they hold; no -r is needed.
+		Long: `Copy each SRC to DST, or into DST if it is a directory. Directories are copied
+with all they hold; no -r is needed.
 
-A file appears under its real name only when it is complete and synced to disk: until then it is
-".NAME.eddy-XXXXXXXX" beside it, and that is removed on any error and on SIGINT, SIGTERM and SIGHUP. A second signal
-ends the command at once. Holes of sparse files stay holes. Symbolic links are copied as links. Fifos, sockets and devices are
-refused, as are a directory's copy into itself and a file's copy onto itself.
+A file appears under its real name only when it is complete and synced to disk:
+until then it is ".NAME.eddy-XXXXXXXX" beside it, and that is removed on any
+error and on SIGINT, SIGTERM and SIGHUP. A second signal ends the command at
+once. Holes of sparse files stay holes. Symbolic links are copied as links.
+Fifos, sockets and devices are refused, as are a directory's copy into itself
+and a file's copy onto itself.
 
-A file that is being written to is copied as long as it was when it was opened; one that becomes shorter is an error.
-Owners, extended attributes and hard links between files are not kept, set-uid and set-gid bits therefore neither.
+A file that is being written to is copied as long as it was when it was opened;
+one that becomes shorter is an error. Owners, extended attributes and hard links
+between files are not kept, set-uid and set-gid bits therefore neither.
 
-After an error the other files are copied all the same; all errors are listed at the end.
+After an error the other files are copied all the same; all errors are listed at
+the end.
 
-Exit codes: 0 all was copied; 1 something was not; 2 the command line was wrong; 130 SIGINT; 143 SIGTERM.`,
+Exit codes: 0 all was copied; 1 something was not; 2 the command line was wrong;
+130 SIGINT; 143 SIGTERM.`,
 		Example: `  eddy cp disk.img /mnt/backup/        one file into a directory
   eddy cp photos music /mnt/backup     two trees into a directory
   eddy cp project/. copy               what is in project into the existing directory copy
@@ -160,8 +166,8 @@ func reportFailures(stderr io.Writer, command string, report copytree.Report) {
 	}
 }
 
-// reason is err without the path, which the line names already, or names as a temporary file that means nothing to its
-// reader.
+// reason is err without the path, which the line names already, or names as a temporary file that means nothing to
+// its reader.
 func reason(err error) string {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []string

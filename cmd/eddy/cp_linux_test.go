@@ -58,8 +58,8 @@ func TestFileOfProcIsEmpty(t *testing.T) {
 	}
 }
 
-// TestFileOfSysIsCutOff: its size is given as a page, its contents are shorter. A copy cannot tell that from a file that
-// is being rewritten.
+// TestFileOfSysIsCutOff: its size is given as a page, its contents are shorter. A copy cannot tell that from a file
+// that is being rewritten.
 func TestFileOfSysIsCutOff(t *testing.T) {
 	const src = "/sys/devices/system/cpu/online"
 	if info, err := os.Stat(src); err != nil || info.Size() != 4096 {

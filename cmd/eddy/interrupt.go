@@ -16,8 +16,8 @@ type interruptedError struct{ signal syscall.Signal }
 func (e *interruptedError) Error() string { return fmt.Sprintf("interrupted (%s)", e.signal) }
 func (e *interruptedError) exitCode() int { return 128 + int(e.signal) }
 
-// interruptible returns a context that ends when the driver receives SIGINT, SIGTERM or SIGHUP. A second signal ends the
-// process at once, for the case that something hangs. stop gives the signals back.
+// interruptible returns a context that ends when the driver receives SIGINT, SIGTERM or SIGHUP. A second signal ends
+// the process at once, for the case that something hangs. stop gives the signals back.
 func interruptible(ctx context.Context, drv *eddy.Driver) (_ context.Context, stop func(), err error) {
 	var wanted []os.Signal
 	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {

@@ -1,23 +1,33 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eddyio/eddy"
 )
 
 // asCommand makes the test binary be the command: the tests then run it as its users do, in a process of its own.
 const asCommand = "EDDY_TEST_AS_COMMAND"
 
+// asHanging makes it a command that is interruptible and hangs.
+const asHanging = "EDDY_TEST_AS_HANGING"
+
 // commandTimeout is when a command under test counts as hanging.
 const commandTimeout = 60 * time.Second
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asHanging) != "" {
+		hang()
+	}
 	if os.Getenv(asCommand) != "" {
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
@@ -127,5 +137,47 @@ func TestFullStandardOutputIsIgnored(t *testing.T) {
 		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailure {
 			t.Errorf("%q to a full device: %v, want exit code %d", args, err, exitFailure)
 		}
+	}
+}
+
+// hang stands for a command whose clean-up waits for a file system that does not answer.
+func hang() {
+	drv, err := eddy.New(eddy.Config{})
+	if err != nil {
+		panic(err)
+	}
+	ctx, _, err := interruptible(context.Background(), drv)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
+	<-ctx.Done()
+	fmt.Println(context.Cause(ctx))
+	select {}
+}
+
+// TestSecondInterruptIsIgnored: whoever presses ^C twice wants to leave.
+func TestSecondInterruptIsIgnored(t *testing.T) {
+	cmd := command(t)
+	cmd.Env = append(cmd.Env, asHanging+"=1")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for _, want := range []string{"ready", "interrupted (interrupt)"} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Fatalf("%q, want %q (%v)", lines.Text(), want, lines.Err())
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d, want 130", code)
 	}
 }

@@ -38,13 +38,16 @@ func newProbeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe",
 		Short: "Show whether io_uring is usable here, and if not why and what to do",
-		Long: `Set up a small ring, ask it what it can do, and show the answer: the kernel, the backend that eddy uses here, whether io_uring is
-usable and on what evidence, its operations, features and set-up flags, and the limits that bear on it.
+		Long: `Set up a small ring, ask it what it can do, and show the answer: the kernel, the
+backend that eddy uses here, whether io_uring is usable and on what evidence,
+its operations, features and set-up flags, and the limits that bear on it.
 
-The JSON has "kernel", "backend", "submit", "fallbacks", "uring" (with "state": usable, unusable or unknown; "reason",
-"evidence", "ops", "features", "setup_flags"), "epoll" and "limits".
+The JSON has "kernel", "backend", "submit", "fallbacks", "uring" (with "state":
+usable, unusable or unknown; "reason", "evidence", "ops", "features",
+"setup_flags"), "epoll" and "limits".
 
-Exit codes: 0 the question was answered, whatever the answer; 1 it was not; 2 the command line was wrong.`,
+Exit codes: 0 the question was answered, whatever the answer; 1 it was not; 2
+the command line was wrong.`,
 		Example: `  eddy probe
   eddy probe --json | jq .uring.state
   docker run --rm -v "$PWD/eddy:/eddy" alpine /eddy probe     is it usable in a container`,

@@ -7,5 +7,6 @@ import (
 	"time"
 )
 
-// accessTime is the modification time: where the access time is found differs too much between systems to be worth it.
+// accessTime is the modification time: where the access time is found differs too much between systems to be worth
+// it.
 func accessTime(info fs.FileInfo) time.Time { return info.ModTime() }

@@ -54,8 +54,8 @@ type Report struct {
 	Failed                    int64     // how many failed in all
 }
 
-// Copy copies each source to dst, or into it if it is a directory. It goes on after a failure, which it reports; its error
-// is about the whole: a destination that cannot be one, or the cause of the context's end, after which nothing
+// Copy copies each source to dst, or into it if it is a directory. It goes on after a failure, which it reports; its
+// error is about the whole: a destination that cannot be one, or the cause of the context's end, after which nothing
 // incomplete is left in the destination.
 func Copy(ctx context.Context, opts Options, sources []string, dst string) (Report, error) {
 	pairs, err := pairUp(sources, dst)

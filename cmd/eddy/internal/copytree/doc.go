@@ -9,6 +9,6 @@
 // is not: owners (and therefore set-uid and set-gid bits), extended attributes, and hard links between the files
 // of a tree, which become separate files.
 //
-// A source that is being written to is copied as long as it was when it was opened: bytes appended later are left out,
-// and one that becomes shorter is an error.
+// A source that is being written to is copied as long as it was when it was opened: bytes appended later are left
+// out, and one that becomes shorter is an error.
 package copytree

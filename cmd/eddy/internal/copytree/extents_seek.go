@@ -13,9 +13,9 @@ import (
 	"github.com/eddyio/eddy"
 )
 
-// extents yields the parts of in that hold data, in order, up to the size in info. A file system that cannot tell yields
-// the whole file. See lseek(2), "Seeking file data and holes": a file system may report a hole as data, never the
-// other way round. The file's own offset moves; nothing here uses it.
+// extents yields the parts of in that hold data, in order, up to the size in info. A file system that cannot tell
+// yields the whole file. See lseek(2), "Seeking file data and holes": a file system may report a hole as data, never
+// the other way round. The file's own offset moves; nothing here uses it.
 func extents(in *eddy.File, info fs.FileInfo) iter.Seq2[extent, error] {
 	size := info.Size()
 	return func(yield func(extent, error) bool) {

@@ -115,8 +115,8 @@ func (c *copier) copyContents(ctx context.Context, in, out *eddy.File, opened fs
 	return size, nil
 }
 
-// copyExtents copies each extent of data in chunks, as many at a time as there are buffers, and returns where the last
-// one ended.
+// copyExtents copies each extent of data in chunks, as many at a time as there are buffers, and returns where the
+// last one ended.
 func (c *copier) copyExtents(ctx context.Context, in, out *eddy.File, opened fs.FileInfo) (end int64, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -19,7 +19,8 @@ const childPatience = 60 * time.Second
 // threadsEvery is how often the number of threads of a measuring process is looked at, from outside.
 const threadsEvery = 20 * time.Millisecond
 
-// RunChild carries out work in a new process of this program: args make it call [Measure] and write what it returns as JSON.
+// RunChild carries out work in a new process of this program: args make it call [Measure] and write what it returns
+// as JSON.
 func RunChild(ctx context.Context, args []string, work Work, procs int) (Sample, error) {
 	var sample Sample
 	self, err := os.Executable()

@@ -69,9 +69,14 @@ func bestFinding(row Row, write, busy bool) string {
 	if write {
 		what = "writes"
 	}
-	text := fmt.Sprintf(" With %d in flight it does %.1f times the %s of os.File (%.0f/s against %.0f/s)", row.Goroutines, row.Ratio.IOPS, what, e.IOPS, o.IOPS)
+	text := fmt.Sprintf(" With %d goroutines it does %.1f times the %s of os.File (%.0f/s against %.0f/s)",
+		row.Goroutines, row.Ratio.IOPS, what, e.IOPS, o.IOPS)
 	if !busy && row.Ratio.CPU > 0 {
 		text += fmt.Sprintf(" for %.2f of the CPU time each", row.Ratio.CPU)
 	}
-	return text + fmt.Sprintf(", on %d OS threads against %d.", e.Threads, o.Threads)
+	text += fmt.Sprintf(", on %d OS threads against %d", e.Threads, o.Threads)
+	if e.RingShare > 0 {
+		text += fmt.Sprintf("; %.0f %% of them went to the ring", e.RingShare*100)
+	}
+	return text + "."
 }

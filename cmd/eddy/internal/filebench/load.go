@@ -15,8 +15,8 @@ const (
 	fsyncSize = 1 << 20
 )
 
-// load is the other work of a measurement: goroutines that compute, and goroutines that write and fsync. It is the same
-// for all sides, the standard library's.
+// load is the other work of a measurement: goroutines that compute, and goroutines that write and fsync. It is the
+// same for all sides, the standard library's.
 type load struct {
 	bursts, fsyncs atomic.Int64
 

@@ -127,6 +127,7 @@ func combine(side string, rounds []Sample) Result {
 	r.P99 = figure(func(s Sample) float64 { return s.P99 })
 	r.Worst = figure(func(s Sample) float64 { return s.Worst })
 	r.Bursts = figure(func(s Sample) float64 { return s.Bursts })
+	r.RingShare = figure(func(s Sample) float64 { return s.RingShare })
 	r.Fsyncs = figure(func(s Sample) float64 { return s.Fsyncs })
 	r.LowestIOPS, r.HighestIOPS = rounds[0].IOPS, rounds[0].IOPS
 	for _, s := range rounds {

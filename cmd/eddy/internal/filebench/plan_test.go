@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// scripted is a plan whose measurements are made up: eddy at twice the rate of os.File, with the median in the last round.
+// scripted is a plan whose measurements are made up: eddy at twice the rate of os.File, with the median in the last
+// round.
 func scripted(t *testing.T, order *[]string) *Plan {
 	t.Helper()
 	round := map[string]int{}

@@ -68,6 +68,11 @@ func (t *target) describe(s *Sample) {
 	if t.drv == nil {
 		return
 	}
+	m := t.drv.Metrics()
+	ring := m.Ring + m.Owned
+	if all := ring + m.Direct + m.Offloaded; all > 0 {
+		s.RingShare = float64(ring) / float64(all)
+	}
 	status := t.drv.Status()
 	s.Backend = status.Backend.String()
 	if status.Backend == eddy.BackendURing {
@@ -154,7 +159,8 @@ func (t *target) newBatch(work Work, random *rand.Rand, blocks uint64) step {
 	}
 }
 
-// alignedBuffer returns size bytes that begin at a multiple of BlockSize, as O_DIRECT wants them: open(2), "O_DIRECT".
+// alignedBuffer returns size bytes that begin at a multiple of BlockSize, as O_DIRECT wants them: open(2),
+// "O_DIRECT".
 func alignedBuffer(size int) []byte {
 	raw := make([]byte, size+BlockSize)
 	// SAFETY: only the address's remainder is looked at; raw keeps the memory, and the heap does not move.

@@ -45,5 +45,7 @@ type Sample struct {
 	Backend string `json:"backend,omitempty"`
 	Submit  string `json:"submit,omitempty"`
 
+	RingShare float64 `json:"ring_share"` // of eddy's operations, between 0 and 1; the others were system calls
+
 	Fallbacks []string `json:"fallbacks,omitempty"` // what eddy could not use, and why
 }

@@ -54,8 +54,8 @@ type worker struct {
 	worst     int64
 }
 
-// run repeats the worker's operation until the measurement is over. There is one clock reading for each operation: the end
-// of one is the beginning of the next.
+// run repeats the worker's operation until the measurement is over. There is one clock reading for each operation:
+// the end of one is the beginning of the next.
 func (w *worker) run(m *meter) {
 	last := time.Since(m.base)
 	for {

@@ -1,0 +1,100 @@
+package eddy
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/uring"
+)
+
+func (plainEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
+	return offloadOpen(d, o, s)
+}
+
+// open puts an openat(2) on the ring. The driver closes the descriptor of one
+// whose caller has left.
+func (e *ringEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
+	if ok, err := e.handle.CheckAndInit(uring.OpOpenat); !ok || err != nil || strings.IndexByte(o.name, 0) >= 0 {
+		return offloadOpen(d, o, s)
+	}
+	r := new(request)
+	r.Name = o.name
+	r.YieldsFd = true
+	path := append([]byte(o.name), 0)
+	r.Entry.PrepOpenat(unix.AT_FDCWD, &path[0], uint32(o.flag)|unix.O_CLOEXEC|unix.O_LARGEFILE, syscallMode(o.perm))
+	// Without this the kernel tries a non-blocking open first, which opens a
+	// FIFO that nobody writes to, as open(2) would not.
+	r.Entry.Flags = uring.SQEAsync
+	r.OwnBytes(path)
+	d.metrics.owned.Add(1)
+	if err := e.handle.RegisterOp(&r.Op); err != nil {
+		if errors.Is(err, driver.ErrShutdown) {
+			return nil, &fs.PathError{Op: "open", Path: o.name, Err: err}
+		}
+		return offloadOpen(d, o, s)
+	}
+	if err := e.wait(&r.Op, s); err != nil {
+		d.metrics.abandoned.Add(1)
+		return nil, &fs.PathError{Op: "open", Path: o.name, Err: err}
+	}
+	fd, _ := r.Result()
+	switch errno := syscall.Errno(-fd); {
+	case fd >= 0:
+		return adoptDescriptor(int(fd), o.name)
+	case errno == unix.ECANCELED:
+		return nil, &fs.PathError{Op: "open", Path: o.name, Err: ErrShutdown}
+	default:
+		return nil, &fs.PathError{Op: "open", Path: o.name, Err: errno}
+	}
+}
+
+// wait waits for a request. An error says that the caller is out of it: the
+// request is the driver's.
+func (e *ringEngine) wait(o *driver.Op, s *stops) error {
+	if !o.Park() {
+		return nil
+	}
+	err := s.wait(o.Done())
+	if err == nil || e.handle.CancelOp(o) {
+		return err
+	}
+	<-o.Done() // it has completed after all
+	return nil
+}
+
+// adoptDescriptor makes a file of a descriptor, as os.OpenFile would have made
+// it: what can be polled is non-blocking and std's poller's.
+func adoptDescriptor(fd int, name string) (*os.File, error) {
+	var stat unix.Stat_t
+	err := unix.Fstat(fd, &stat)
+	if err == nil {
+		switch stat.Mode & unix.S_IFMT {
+		case unix.S_IFIFO, unix.S_IFCHR:
+			err = unix.SetNonblock(fd, true)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: err}, unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// syscallMode is what package os makes of a FileMode.
+func syscallMode(m fs.FileMode) uint32 {
+	mode := uint32(m.Perm())
+	for _, bit := range []struct {
+		mode fs.FileMode
+		bit  uint32
+	}{{fs.ModeSetuid, unix.S_ISUID}, {fs.ModeSetgid, unix.S_ISGID}, {fs.ModeSticky, unix.S_ISVTX}} {
+		if m&bit.mode != 0 {
+			mode |= bit.bit
+		}
+	}
+	return mode
+}

@@ -1,0 +1,79 @@
+package eddy_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy"
+)
+
+func TestOpenOfAFifoNobodyWritesToCanBeLeft(t *testing.T) {
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		name := filepath.Join(t.TempDir(), "fifo")
+		if err := unix.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		_, err := d.OpenFileContext(ctx, name, os.O_RDONLY, 0)
+		var path *fs.PathError
+		if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &path) || path.Op != "open" || path.Path != name {
+			t.Errorf("open of a FIFO that has no writer: %v, want a *fs.PathError with the context's", err)
+		}
+		// Lets an open that goes on by itself end, whoever does it.
+		w, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		w.Close()
+	})
+}
+
+func TestOpenWithContextIsAnOrdinaryOpen(t *testing.T) {
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		dir := t.TempDir()
+		name := filepath.Join(dir, "new")
+		f, err := d.OpenFileContext(ctx, name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if _, err := f.WriteAt([]byte("hello"), 0); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(name)
+		if err != nil || info.Size() != 5 || info.Mode().Perm() != 0o640 {
+			t.Errorf("%v, %v; want 5 bytes, mode 640", info, err)
+		}
+		flags, err := unix.FcntlInt(f.Fd(), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC == 0 {
+			t.Errorf("descriptor flags %#x, %v: not closed on exec", flags, err)
+		}
+		_, err = d.OpenFileContext(ctx, name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
+		if !errors.Is(err, fs.ErrExist) {
+			t.Errorf("exclusive open of a file that is there: %v", err)
+		}
+		_, err = d.OpenFileContext(ctx, filepath.Join(dir, "missing"), os.O_RDONLY, 0)
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("open of a file that is not there: %v", err)
+		}
+		_, err = d.OpenFileContext(ctx, "a\x00b", os.O_RDONLY, 0)
+		if !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, unix.EINVAL) {
+			t.Errorf("open of a name with a zero byte: %v", err)
+		}
+		cancel()
+		if _, err = d.OpenFileContext(ctx, name, os.O_RDONLY, 0); !errors.Is(err, context.Canceled) {
+			t.Errorf("open under a context that has ended: %v", err)
+		}
+	})
+}
