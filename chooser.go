@@ -34,7 +34,9 @@ const (
 //	tryingDirect direct  a window is over                       onDirect if it
 //	                                                            was faster,
 //	                                                            else onRing
-//	onDirect     direct  the last trial is some time ago        tryingRing
+//	onDirect     direct  the last trial is some time ago, and   tryingRing
+//	                     a few single operations on the ring,
+//	                     probes, were not held up by scheduling
 //	tryingRing   ring    a window is over, or it is clear       onRing if it was
 //	                     before that it is slower               not slower,
 //	                                                            else onDirect
@@ -42,17 +44,21 @@ const (
 // "Faster" compares speed: operations completed per second for each that is
 // under way, which is the inverse of the mean latency (Little's law) and costs
 // two counters to measure. At equal speed the ring is preferred, for it costs a
-// quarter of the processor. Each trial that fails doubles the time to the next.
+// quarter of the processor. Each trial or probe that fails doubles the time to
+// the next.
 type chooser struct {
 	few   int32 // up to so many under way, smoothed, the direct path is taken
 	bound int32 // most direct calls at once; more go to the ring
+	trial int32 // the same during a trial, which should not cost threads
 	clock func() time.Duration
 
 	underway atomic.Int32
 	direct   atomic.Int32
 	crowd    atomic.Int32  // operations under way, smoothed, times crowdUnit
-	phase    atomic.Uint32 // phase
-	ended    atomic.Uint64 // operations that have ended
+	phase    atomic.Uint64 // which phase it is, and how many there were before: a turn
+	ended    atomic.Uint64 // operations that have begun and ended in the same turn
+	probe    atomic.Bool   // the next operation is to be one
+	late     atomic.Bool   // the last operation timed had reason for suspicion: time them all
 
 	mu     sync.Mutex // guards what follows; whoever does not get it at once goes on
 	begun  time.Duration
@@ -60,14 +66,28 @@ type chooser struct {
 	speeds [2]float64    // of each path, last measured
 	delay  smoothed      // that scheduling adds to a ring operation
 	share  smoothed      // of the whole operation, 0 to 1
+	whole  smoothed      // that a ring operation takes
 	tryAt  time.Duration // no trial before then
+	good   int           // probes in a row that were good
 	pause  time.Duration // between the last two trials
 
 	directs, rings, trials, flips atomic.Uint64
 }
 
-// phase is what the chooser is doing while many operations are under way.
-type phase uint32
+// phase is what the chooser is doing while many operations are under way. Its
+// turn is the phase with the number of phases before it, which tells operations
+// of this one from those that were begun in an earlier one.
+//
+//	63                              2 1       0
+//	+--------------------------------+---------+
+//	|  phases before                 |  phase  |
+//	+--------------------------------+---------+
+type phase uint64
+
+const (
+	phaseMask = 3
+	turnUnit  = 4
+)
 
 const (
 	onRing phase = iota
@@ -92,11 +112,12 @@ const (
 	timedEvery = 16
 
 	// A window has to see several of the bursts, of some milliseconds, in
-	// which other goroutines occupy the processors. Operations that were begun
-	// in the phase before settle first.
-	settle = 5 * time.Millisecond
-	window = 20 * time.Millisecond
-	hasty  = 6 * time.Millisecond // when a trial may be given up as hopeless
+	// which other goroutines occupy the processors, and before it the trial has
+	// to settle: both are at least twice as long as an operation takes.
+	settle  = 5 * time.Millisecond
+	window  = 20 * time.Millisecond
+	longest = 40 * time.Millisecond // of either, however long operations take
+	hasty   = 6 * time.Millisecond  // when a trial may be given up as hopeless
 
 	// When it is worth finding out whether the direct path is faster.
 	suspectShare = 0.4
@@ -107,6 +128,8 @@ const (
 	ringAsFast   = 0.95
 	hopeless     = 0.4
 
+	goodProbes = 3 // in a row, before the ring is tried
+
 	pauseFirst = 500 * time.Millisecond
 	pauseLast  = 4 * time.Second
 )
@@ -115,7 +138,7 @@ const (
 // ring is submitted to and reaped on that processor, without a thread to switch
 // to, and pays from two operations up.
 func (c *chooser) init(procs int) {
-	c.few, c.bound = 5, 128
+	c.few, c.bound, c.trial = 5, 128, int32(procs)+1
 	if procs == 1 {
 		c.few = 1
 	}
@@ -129,7 +152,9 @@ func sinceStart() time.Duration { return time.Since(start) }
 // ticket is one operation's choice, to be handed back with done.
 type ticket struct {
 	path  path
-	timed bool // step, or observe, is wanted
+	timed bool   // step, or observe, is wanted
+	probe bool   // it is a probe
+	turn  uint64 // when it was begun
 }
 
 // begin counts an operation in and picks its path.
@@ -141,8 +166,15 @@ func (c *chooser) begin() ticket {
 	if crowd <= c.few*crowdUnit+crowdUnit/2 {
 		return c.take(ticket{path: pathDirect})
 	}
-	t := ticket{timed: rand.Uint32()%timedEvery == 0}
-	if t.path = phase(c.phase.Load()).path(); t.path == pathDirect && t.timed {
+	t := ticket{turn: c.phase.Load()}
+	p := phase(t.turn & phaseMask)
+	if p == onDirect && c.probe.Load() && c.probe.CompareAndSwap(true, false) {
+		c.rings.Add(1)
+		t.path, t.timed, t.probe = pathRing, true, true
+		return t
+	}
+	t.timed = c.late.Load() || p == tryingRing || rand.Uint32()%timedEvery == 0
+	if t.path = p.path(); t.path == pathDirect && t.timed {
 		c.step()
 	}
 	return c.take(t)
@@ -152,7 +184,11 @@ func (c *chooser) begin() ticket {
 // more threads than the process should have.
 func (c *chooser) take(t ticket) ticket {
 	if t.path == pathDirect {
-		if c.direct.Add(1) <= c.bound {
+		bound := c.bound
+		if phase(t.turn&phaseMask) == tryingDirect {
+			bound = c.trial
+		}
+		if c.direct.Add(1) <= bound {
 			c.directs.Add(1)
 			return t
 		}
@@ -165,7 +201,9 @@ func (c *chooser) take(t ticket) ticket {
 
 // done counts the operation out.
 func (c *chooser) done(t ticket) {
-	c.ended.Add(1)
+	if t.turn == c.phase.Load() {
+		c.ended.Add(1)
+	}
 	c.underway.Add(-1)
 	if t.path == pathDirect {
 		c.direct.Add(-1)
@@ -175,16 +213,44 @@ func (c *chooser) done(t ticket) {
 // observe takes in how long a timed ring operation took, and how much of that
 // was added by scheduling: from its registration until it was handed to the
 // kernel, and from its completion until its goroutine ran.
-func (c *chooser) observe(added, whole time.Duration) {
+func (c *chooser) observe(t ticket, added, whole time.Duration) {
+	if t.probe {
+		c.observeProbe(added, whole)
+		return
+	}
 	if !c.mu.TryLock() {
 		return
 	}
 	defer c.mu.Unlock()
+	if late := added > suspectDelay; late != c.late.Load() {
+		c.late.Store(late)
+	}
 	c.delay.add(float64(added))
+	c.whole.add(float64(whole))
 	if whole > 0 {
 		c.share.add(float64(added) / float64(whole))
 	}
 	c.advance(c.clock())
+}
+
+// observeProbe takes in a probe.
+func (c *chooser) observeProbe(added, whole time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.clock()
+	switch {
+	case c.now() != onDirect:
+	case added > suspectDelay && float64(added) > suspectShare*float64(whole):
+		c.good = 0
+		c.pause = min(max(2*c.pause, pauseFirst), pauseLast)
+		c.tryAt = now + c.pause
+	case c.good+1 < goodProbes:
+		c.good++
+		c.probe.Store(true)
+	default:
+		c.good = 0
+		c.enter(tryingRing, now)
+	}
 }
 
 // step moves the phases on without a measurement.
@@ -198,30 +264,25 @@ func (c *chooser) step() {
 
 func (c *chooser) advance(now time.Duration) {
 	age := now - c.begun
-	switch phase(c.phase.Load()) {
+	switch c.now() {
 	case onRing:
-		if age < window {
-			return
-		}
-		c.measure(pathRing, now)
-		if c.suspicious() && now >= c.tryAt {
+		if c.measure(pathRing, now) && c.suspicious() && now >= c.tryAt {
 			c.enter(tryingDirect, now)
 		}
 	case tryingDirect:
-		if c.settling(now) || age < window {
+		if c.settling(now) || age < c.long(window) {
 			return
 		}
-		if c.measure(pathDirect, now); c.speeds[pathDirect] > directFaster*c.speeds[pathRing] {
+		if speed := c.speed(now); speed > directFaster*c.speeds[pathRing] {
+			c.speeds[pathDirect] = speed
 			c.change(onDirect, now)
 			return
 		}
 		c.enter(onRing, now)
 	case onDirect:
-		if age < window {
-			return
-		}
 		if c.measure(pathDirect, now); now >= c.tryAt {
-			c.enter(tryingRing, now)
+			c.tryAt = now + pauseLast // or when the probe has ended
+			c.probe.Store(true)
 		}
 	case tryingRing:
 		if c.settling(now) || age < hasty {
@@ -231,7 +292,7 @@ func (c *chooser) advance(now time.Duration) {
 		switch {
 		case speed < hopeless*c.speeds[pathDirect]:
 			c.enter(onDirect, now)
-		case age < window:
+		case age < c.long(window):
 		case speed < ringAsFast*c.speeds[pathDirect]:
 			c.enter(onDirect, now)
 		default:
@@ -250,16 +311,24 @@ func (c *chooser) suspicious() bool {
 // enter begins a phase. A phase that is not a trial begins a pause, twice as
 // long as the last one if a trial has failed.
 func (c *chooser) enter(p phase, now time.Duration) {
-	c.phase.Store(uint32(p))
+	c.phase.Store((c.phase.Load()&^phaseMask + turnUnit) | uint64(p))
 	c.begun, c.mark = now, c.ended.Load()
 	switch p {
 	case tryingDirect, tryingRing:
 		c.trials.Add(1)
-		c.begun += settle // settling, until then
+		c.begun += c.long(settle) // settling, until then
 		return
 	}
 	c.pause = min(max(2*c.pause, pauseFirst), pauseLast)
 	c.tryAt = now + c.pause
+}
+
+// now is the phase of this moment.
+func (c *chooser) now() phase { return phase(c.phase.Load() & phaseMask) }
+
+// long is twice what a ring operation takes, but no shorter than least.
+func (c *chooser) long(least time.Duration) time.Duration {
+	return max(least, min(time.Duration(2*c.whole.value), longest))
 }
 
 // change enters the other of the phases that are no trials.
@@ -286,10 +355,19 @@ func (c *chooser) speed(now time.Duration) float64 {
 	return float64(c.ended.Load()-c.mark) / float64(now-c.begun) / crowd
 }
 
-// measure ends a window.
-func (c *chooser) measure(p path, now time.Duration) {
-	c.speeds[p] = c.speed(now)
+// measure ends a window, if it has lasted, and reports whether it says anything:
+// the first one, and one in which nothing was done for a while, do not.
+func (c *chooser) measure(p path, now time.Duration) bool {
+	age := now - c.begun
+	if age < c.long(window) && c.begun != 0 {
+		return false
+	}
+	ok := age < 2*c.long(window) && c.begun != 0
+	if ok {
+		c.speeds[p] = c.speed(now)
+	}
 	c.begun, c.mark = now, c.ended.Load()
+	return ok
 }
 
 // smoothed is an average that moves an eighth of the way to each new value.

@@ -48,7 +48,7 @@ func (d *fakeDisk) run(length time.Duration) {
 		d.now = f.until
 		d.done[f.ticket.path]++
 		if f.ticket.path == pathRing && f.ticket.timed {
-			d.observe(d.added, d.latency[pathRing])
+			d.observe(f.ticket, d.added, d.latency[pathRing])
 		}
 		d.chooser.done(f.ticket)
 		f.ticket = d.begin()
@@ -112,7 +112,7 @@ func TestRingComesBackWhenTheProcessorIsFreeAgain(t *testing.T) {
 	d.latency = [2]time.Duration{500 * time.Microsecond, 6 * time.Millisecond}
 	d.added = 5 * time.Millisecond
 	d.run(10 * time.Second)
-	if phase(d.phase.Load()).path() != pathDirect {
+	if d.chooser.now().path() != pathDirect {
 		t.Fatal("not on the direct path though the ring is twelve times slower")
 	}
 	d.latency = [2]time.Duration{450 * time.Microsecond, 200 * time.Microsecond}
@@ -142,7 +142,7 @@ func TestSuspicionAloneDoesNotLeaveTheRing(t *testing.T) {
 
 func TestDirectCallsAreBounded(t *testing.T) {
 	d := newFakeDisk(2, 1000)
-	d.phase.Store(uint32(onDirect))
+	d.phase.Store(uint64(onDirect))
 	d.tryAt = math.MaxInt64
 	d.latency = [2]time.Duration{time.Millisecond, time.Millisecond}
 	for range 200 {

@@ -91,7 +91,7 @@ func closeUnderReads(t *testing.T, f *eddy.File, ctx context.Context, readers in
 	for k := range readers {
 		wg.Go(func() {
 			p := aligned(blockSize)
-			for {
+			for ; ; runtime.Gosched() { // a hundred that only compute would keep Close waiting
 				var n int
 				var err error
 				switch k % 4 {

@@ -79,7 +79,7 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 	r.Wait()
 	if ticket.timed {
 		added, whole := r.Delay()
-		e.choose.observe(added, whole)
+		e.choose.observe(ticket, added, whole)
 	}
 	n, err := e.collect(t, r)
 	if err == errNotOnRing {
@@ -186,7 +186,7 @@ func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
 	}
 	if ticket.timed {
 		added, whole := r.Delay()
-		e.choose.observe(added, whole)
+		e.choose.observe(ticket, added, whole)
 	}
 	n, err := e.collect(t, r)
 	if err == errNotOnRing {

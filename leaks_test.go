@@ -2,36 +2,17 @@ package eddy_test
 
 import (
 	"fmt"
-	"maps"
 	"os"
-	"runtime"
 	"testing"
-	"time"
+
+	"github.com/eddyio/eddy/internal/leaktest"
 )
 
 // checkLeaks fails the test if, when all its other clean-ups are done, the
-// process has other descriptors or more goroutines than now.
+// process has other descriptors or goroutines than now.
 func checkLeaks(t testing.TB) {
 	t.Helper()
-	goroutines, fds := runtime.NumGoroutine(), descriptors()
-	t.Cleanup(func() {
-		deadline := time.Now().Add(5 * time.Second)
-		for {
-			nowGoroutines, nowFds := runtime.NumGoroutine(), descriptors()
-			if nowGoroutines <= goroutines && maps.Equal(fds, nowFds) {
-				return
-			}
-			if time.Now().Before(deadline) {
-				time.Sleep(time.Millisecond)
-				continue
-			}
-			stacks := make([]byte, 1<<20)
-			stacks = stacks[:runtime.Stack(stacks, true)]
-			t.Errorf("%d goroutines before, %d now; descriptors before: %v, now: %v\n%s",
-				goroutines, nowGoroutines, fds, nowFds, stacks)
-			return
-		}
-	})
+	leaktest.Check(t)
 }
 
 // descriptors are those that are open, with what they are. It is empty where

@@ -64,8 +64,8 @@ func (d *Driver) start() error {
 // whyNot turns the recorded fallback into an error.
 func (l *linux) whyNot() error {
 	for _, f := range l.handle.Fallbacks() {
-		if f.Wanted == "io_uring" {
-			return fmt.Errorf("%w: %s (%v)", driver.ErrNoRing, f.Reason, f.Err)
+		if f.Wanted == "io_uring" && f.Err != nil {
+			return fmt.Errorf("%w: %s (%w)", driver.ErrNoRing, f.Reason, f.Err)
 		}
 	}
 	return fmt.Errorf("%w: %s", driver.ErrNoRing, probe.ReasonMissingOp)
@@ -137,7 +137,7 @@ func (l *linux) metrics(m *Metrics) {
 	m.Ring = l.choose.rings.Load()
 	m.Trials = l.choose.trials.Load()
 	m.Flips = l.choose.flips.Load()
-	m.Saturated = phase(l.choose.phase.Load()) == onDirect
+	m.Saturated = l.choose.now() == onDirect
 }
 
 func (l *linux) register(fd int, interest poll.Interest) (source, error) {

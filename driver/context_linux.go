@@ -142,6 +142,9 @@ func (u *UringContext) tryInit(entries uint32, cfg uring.Config) (*uring.Ring, e
 // turn if it is paced and enough of its kind are in flight.
 func (u *UringContext) admit(o *Op) error {
 	if o.Paced && (u.paced >= u.depth || u.backlog.first != nil) {
+		if o.Timed {
+			o.taken = now() // from here on it waits for the device, not for us
+		}
 		u.backlog.push(o)
 		return nil
 	}
@@ -204,7 +207,7 @@ func (u *UringContext) publish(sqe *uring.SQE, o *Op) {
 	*sqe = o.Entry
 	sqe.UserData = tagOp | uint64(o.key())
 	u.unsubmitted.push(entry{sqe, o.key()})
-	if o.Timed {
+	if o.Timed && o.taken == 0 {
 		u.timed = append(u.timed, o)
 	}
 }

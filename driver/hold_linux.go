@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eddyio/eddy/internal/slab"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -25,11 +26,18 @@ const holdEntries = 64
 // A hold whose caller has run out of patience becomes a stray: its ring is
 // watched by the driver's turns, and goes back to the pool when the kernel has
 // given everything back.
+//
+// Whose the context is:
+//
+//	free, held  the pool's, the holder's: without a lock
+//	stray       everybody's, under mu
+//
+// so that nobody ever waits for a holder, who is in the kernel.
 type hold struct {
 	mu      sync.Mutex
+	stray   bool
 	context UringContext
 	pool    *holds
-	stray   bool
 }
 
 // holds is the pool.
@@ -75,7 +83,11 @@ func (p *holds) get() (*hold, error) {
 	h := &hold{pool: p}
 	h.context.counters = p.counters
 	h.context.depth = holdEntries
-	if _, err := h.context.tryInit(holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags}); err != nil {
+	ring, err := h.context.tryInit(holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags})
+	if err == nil && !ring.Features().Has(uring.FeatExtArg) {
+		err = errors.Join(ErrNoHold, ring.Close()) // to wait with a limit needs 5.11
+	}
+	if err != nil {
 		p.mu.Lock()
 		p.made--
 		p.held--
@@ -85,19 +97,20 @@ func (p *holds) get() (*hold, error) {
 	return h, nil
 }
 
-// put gives a hold back that has nothing in flight. holders is how many callers
-// cease to hold one by that: a stray comes home without.
-func (p *holds) put(h *hold, holders int) {
+// put gives a held one back that has nothing in flight.
+func (p *holds) put(h *hold) {
 	p.mu.Lock()
-	p.held -= holders
-	closed := p.closed
-	if !closed {
+	if !p.closed {
+		p.held--
 		p.free = append(p.free, h)
+		p.mu.Unlock()
+		return
 	}
 	p.mu.Unlock()
-	if closed {
-		h.context.close(true)
-	}
+	h.context.close(true)
+	p.mu.Lock()
+	p.held-- // only now, for a shutdown waits for it
+	p.mu.Unlock()
 }
 
 // run registers the requests and waits in the kernel until all of them have
@@ -112,7 +125,7 @@ func (p *holds) run(ops []*Op, patience time.Duration) (bool, error) {
 	p.counters.holds.Add(uint64(len(ops)))
 	done := h.run(ops, patience)
 	if done {
-		p.put(h, 1)
+		p.put(h)
 		return true, nil
 	}
 	p.astray(h)
@@ -124,8 +137,6 @@ func (p *holds) run(ops []*Op, patience time.Duration) (bool, error) {
 const submitEvery = 4
 
 func (h *hold) run(ops []*Op, patience time.Duration) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	u := &h.context
 	for i, o := range ops {
 		o.home = h
@@ -149,15 +160,21 @@ func (h *hold) run(ops []*Op, patience time.Duration) bool {
 
 // astray hands a hold with requests in flight over to the driver's turns.
 func (p *holds) astray(h *hold) {
+	h.mu.Lock()
+	h.stray = true
+	p.counters.strays.Add(1)
 	p.mu.Lock()
 	p.held--
 	p.strays[h] = struct{}{}
-	h.stray = true
 	p.mu.Unlock()
-	p.counters.strays.Add(1)
 	// If the ring cannot be watched, its completions are found by the turns
 	// that other events cause.
 	_ = p.watch(h.context.ring.Fd())
+	h.context.ops.Each(func(key slab.Key, o **Op) bool {
+		// Somebody asked while it was held, and could not do it himself.
+		return !(*o).unwanted() || h.context.pushCancel(key) == nil
+	})
+	h.mu.Unlock()
 	p.reap(h)
 }
 
@@ -171,26 +188,29 @@ func (p *holds) turn() {
 // reap dispatches what a stray has, and takes it back if that was all.
 func (p *holds) reap(h *hold) {
 	h.mu.Lock()
+	if !h.stray {
+		h.mu.Unlock()
+		return
+	}
 	u := &h.context
 	_ = u.submitGetEvents()
 	u.dispatchCompletions()
 	_ = u.submit() // what had to be submitted once more
 	list := u.takeWoken()
-	home := false
-	if u.drained() {
+	home := u.drained()
+	if home {
+		h.stray = false
+		p.unwatch(u.ring.Fd())
+		p.counters.strays.Add(-1)
 		p.mu.Lock()
-		if h.stray {
-			h.stray, home = false, true
-			delete(p.strays, h)
-		}
+		delete(p.strays, h)
+		p.held++
 		p.mu.Unlock()
 	}
 	h.mu.Unlock()
 	wake(list)
 	if home {
-		p.counters.strays.Add(-1)
-		p.unwatch(u.ring.Fd())
-		p.put(h, 0)
+		p.put(h)
 	}
 }
 
@@ -201,6 +221,10 @@ func (h *hold) turn() { h.pool.reap(h) }
 func (h *hold) cancel(o *Op) {
 	h.mu.Lock()
 	u := &h.context
+	if !h.stray {
+		h.mu.Unlock() // whoever holds it looks for it afterwards
+		return
+	}
 	if slot, ok := u.ops.Get(o.key()); ok && *slot == o {
 		// If even this cannot be queued the request just takes its time.
 		_ = u.pushCancel(o.key())
@@ -256,7 +280,7 @@ func (p *holds) list() []*hold {
 func (p *holds) cancelStrays() {
 	for _, h := range p.list() {
 		h.mu.Lock()
-		if !h.context.closing.Load() {
+		if h.stray && !h.context.closing.Load() {
 			h.context.beginClose()
 		}
 		list := h.context.takeWoken()
@@ -270,15 +294,16 @@ func (p *holds) giveUp() []Stuck {
 	p.mu.Lock()
 	left := p.strays
 	p.strays = map[*hold]struct{}{}
-	for h := range left {
-		h.stray = false
-	}
 	p.mu.Unlock()
 	var stuck []Stuck
 	for h := range left {
 		h.mu.Lock()
-		p.unwatch(h.context.ring.Fd())
-		stuck = append(stuck, h.context.close(false)...)
+		if h.stray {
+			h.stray = false
+			p.unwatch(h.context.ring.Fd())
+			p.counters.strays.Add(-1)
+			stuck = append(stuck, h.context.close(false)...)
+		}
 		h.mu.Unlock()
 	}
 	return stuck

@@ -140,6 +140,31 @@ func TestCancelledStrayComesHome(t *testing.T) {
 	}
 }
 
+func TestCancelOfARequestThatIsHeldReturnsAtOnce(t *testing.T) {
+	leaktest.Check(t)
+	r := newRig(t, driver.Config{})
+	rd, _ := pipe(t)
+	o := prepRead(new(driver.Op), rd, make([]byte, 8))
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		if done, err := r.HoldOp(500*time.Millisecond, o); done || err != nil {
+			t.Errorf("HoldOp: %v, %v", done, err)
+		}
+	}()
+	eventually(t, "it is held", func() bool { return r.Metrics().InFlight == 1 })
+	r.RequestCancel(o)
+	select {
+	case <-ended:
+		t.Error("the request to cancel has waited for the hold to end")
+	default:
+	}
+	<-ended
+	if res := r.result(o); res != -int32(unix.ECANCELED) {
+		t.Errorf("result %d: the wish was forgotten", res)
+	}
+}
+
 func TestFullPoolOfHoldsSendsTheRequestToTheRing(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
 		r := newRig(t, driver.Config{Submit: mode, Holds: 2})

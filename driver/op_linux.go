@@ -111,8 +111,8 @@ func (o *Op) Result() (res int32, flags uring.CQEFlags) {
 
 // Delay tells, for a Timed request that has completed, how long the whole of
 // it took from RegisterOp until now, and how much of that the driver itself and
-// the scheduler added: until the request was handed to the kernel, and since
-// its completion was reaped. Call it before Result.
+// the scheduler added: until the request was handed to the kernel (or found
+// that Config.Depth others were there), and since its completion was reaped. Call it before Result.
 func (o *Op) Delay() (added, whole time.Duration) {
 	at := now()
 	return (o.taken - o.queued) + (at - o.reaped), at - o.queued
@@ -128,7 +128,7 @@ func (o *Op) reset() {
 	o.next, o.target = nil, nil
 	o.res, o.flags, o.partial = 0, 0, false
 	if o.Timed {
-		o.queued = now()
+		o.queued, o.taken = now(), 0
 	}
 }
 

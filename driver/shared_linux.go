@@ -29,7 +29,7 @@ type shared struct {
 // waiting for the flusher, if the kernel has no more than that: the device
 // should be at work on the first of a batch while the rest are being pushed.
 // Doubling from there, a batch of any size takes few system calls.
-const eager = 8
+const eager = 4
 
 // sharedFlags ask the kernel not to interrupt a thread in order to complete a
 // request (5.19): completions are then run by the next system call of the

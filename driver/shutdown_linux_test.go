@@ -71,26 +71,25 @@ func TestShutdownEndsAHoldThatWaitsInTheKernel(t *testing.T) {
 		r := newRig(t, driver.Config{Submit: mode})
 		rd, _ := pipe(t)
 		o := prepRead(new(driver.Op), rd, make([]byte, 8))
-		ended := make(chan int32)
+		ended := make(chan bool)
+		var res int32
 		go func() {
 			if _, err := r.HoldOp(100*time.Millisecond, o); err != nil {
 				t.Errorf("HoldOp: %v", err)
 			}
 			o.Wait()
-			res, _ := o.Result()
-			ended <- res
+			res, _ = o.Result()
+			close(ended)
 		}()
 		eventually(t, "the hold is in the kernel", func() bool { return r.Metrics().InFlight == 1 })
 		if err := r.shutdown(); err != nil {
 			t.Fatal(err)
 		}
-		select {
-		case res := <-ended:
-			if res != -int32(unix.ECANCELED) {
-				t.Errorf("result %d", res)
-			}
-		case <-time.After(patience):
+		if !arrives(ended) {
 			t.Fatal("the caller of HoldOp waits for ever")
+		}
+		if res != -int32(unix.ECANCELED) {
+			t.Errorf("result %d", res)
 		}
 	})
 }
@@ -172,7 +171,7 @@ func TestShutdownReportsWhatTheKernelNeverGivesBack(t *testing.T) {
 				t.Fatal("completed")
 			}
 		}
-		f.complete(2, 64, 0) // this one comes back
+		f.complete(2, 64, 0)             // this one comes back
 		if mode == driver.SubmitShared { // nobody turns this driver
 			if _, err := d.Turn(patience); err != nil {
 				t.Fatal(err)
@@ -247,15 +246,19 @@ func TestShutdownReturnsThoughTheKernelTakesNothing(t *testing.T) {
 				<-entered
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 				defer cancel()
-				returned := make(chan error)
-				go func() { returned <- d.Shutdown(ctx) }()
-				select {
-				case err := <-returned:
-					t.Logf("Shutdown: %v", err)
-				case <-time.After(patience):
+				returned := make(chan bool)
+				go func() { err = d.Shutdown(ctx); close(returned) }()
+				if !arrives(returned) {
 					t.Fatal("Shutdown does not return")
 				}
 				clients.Wait()
+				var left *driver.ShutdownError
+				if errno != unix.ENXIO && (!errors.As(err, &left) || len(left.Stuck) == 0) {
+					t.Errorf("Shutdown: %v, want the requests that nobody took", err)
+				}
+				if errno == unix.ENXIO && err != nil {
+					t.Errorf("Shutdown: %v, though every request was refused", err)
+				}
 			})
 		})
 	}
@@ -344,16 +347,14 @@ func stormOnce(t *testing.T, mode driver.SubmitMode) {
 	eventually(t, "the storm is on", func() bool { return going.Load() > 50 })
 	close(stop)
 	<-turner
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*patience)
 	defer cancel()
 	if err := d.Shutdown(ctx); err != nil {
 		t.Fatalf("Shutdown: %v", err)
 	}
 	done := make(chan bool)
 	go func() { clients.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(patience):
+	if !arrives(done) {
 		buf := make([]byte, 1<<20)
 		t.Fatalf("somebody waits for ever: %+v\n%s", h.Metrics(), buf[:runtime.Stack(buf, true)])
 	}
