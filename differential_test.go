@@ -25,7 +25,6 @@ type pair struct {
 	std    *os.File
 	eddy   *eddy.File
 	dirs   [2]string
-	moves  bool // the offset is worth comparing
 	log    []string
 	end    context.Context
 	append bool

@@ -142,6 +142,10 @@ func newRequest(t transfer) *request {
 	// The kernel is sure to finish reads and writes of a device soon; of
 	// anything else nobody knows.
 	r.Paced = t.file.kind == kindDirect
+	r.Entry.Flags = 0
+	if t.file.blocks {
+		r.Entry.Flags = uring.SQEAsync
+	}
 	off := uint64(t.off) // atCursor is what the kernel calls it, too
 	switch t.kind {
 	case kindRead:

@@ -28,6 +28,7 @@ type File struct {
 	name    string
 	kind    fileKind
 	appends bool // opened with O_APPEND
+	blocks  bool // a ring must not try requests on the submitting thread
 
 	refs   references
 	gone   chan struct{} // closed by Close

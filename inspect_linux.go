@@ -1,6 +1,10 @@
 package eddy
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/internal/sys"
+)
 
 // inspect finds out what kind of file it is, once. A descriptor that os.File
 // could put in its poller is non-blocking and stays os.File's to wait for.
@@ -27,6 +31,30 @@ func (f *File) inspect() {
 			if flags&unix.O_DIRECT != 0 {
 				f.kind = kindDirect
 			}
+			f.blocks = mayBlock(int(fd), flags)
+			if flags&unix.O_NONBLOCK != 0 && unix.SetNonblock(int(fd), false) != nil {
+				f.kind, f.fd = kindStream, -1 // to a ring the flag is a promise
+			}
 		}
 	})
+}
+
+// mayBlock tells whether requests of the file may block the thread that
+// submits them to a ring.
+//
+// A ring first tries a request on the submitting thread, without waiting. For
+// that it believes not only files that know how not to wait (FMODE_NOWAIT), but
+// also those that poll(2) says are ready (io_uring/rw.c, io_file_supports_nowait),
+// which FUSE says of every file, and O_NONBLOCK, which os.File sets on what it can
+// poll. Neither keeps FUSE from waiting for its server, for ever if need be.
+// preadv2(2) knows the difference: without FMODE_NOWAIT it is EOPNOTSUPP. What
+// cannot be read is taken to block; that costs a hand-over to a kernel thread.
+func mayBlock(fd, flags int) bool {
+	if flags&unix.O_NONBLOCK != 0 || flags&unix.O_ACCMODE == unix.O_WRONLY {
+		return true
+	}
+	const beyond = 1 << 60 // the end of any file: nothing is read
+	var p [1]byte
+	_, errno := sys.ReadNowait(fd, p[:], beyond)
+	return errno == unix.EOPNOTSUPP
 }

@@ -175,6 +175,7 @@ func TestRequestedCancelGivesOneAnswerAndTheOpCanBeUsedAgain(t *testing.T) {
 					r.register(prepRead(o, rd, buf))
 					if i%2 == 0 {
 						write(t, wr, []byte{byte(i)})
+						time.Sleep(time.Duration(i%50) * time.Microsecond)
 					}
 					r.RequestCancel(o)
 					switch res := r.result(o); res {

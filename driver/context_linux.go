@@ -24,6 +24,7 @@ type UringContext struct {
 	depth   int // most Paced requests the kernel has at once
 	paced   int // how many it has
 	backlog backlog
+	lost    int // slots whose completion the kernel has lost; it may come all the same
 
 	timed       []*Op // to be stamped when they are submitted
 	unsubmitted fifo  // entries the kernel has not consumed, oldest first
@@ -395,7 +396,8 @@ func (u *UringContext) abandonAll() {
 		if o.Paced {
 			u.paced--
 		}
-		twin := &Op{Name: o.Name, Entry: o.Entry, Hold: o.Hold, YieldsFd: o.YieldsFd, pinner: o.pinner}
+		twin := &Op{Name: o.Name, Entry: o.Entry, Hold: o.Hold, YieldsFd: o.YieldsFd, pinner: o.pinner, lost: true}
+		u.lost++
 		twin.state.Store(uint32(Cancelled))
 		o.Hold, o.pinner, o.partial = nil, runtime.Pinner{}, false
 		*p = twin
@@ -513,6 +515,9 @@ func (u *UringContext) removeOp(key slab.Key) (*Op, bool) {
 		u.counters.inFlight.Add(-1)
 		if o.Paced {
 			u.paced--
+		}
+		if o.lost {
+			u.lost--
 		}
 	}
 	return o, ok

@@ -72,6 +72,25 @@ func scriptedThread(h *Handle, k Kernel) (*thread, error) {
 	return t, <-started
 }
 
+// Waiters is how many goroutines wait in Ready.
+func (r *Registration) Waiters() int {
+	r.io.mu.Lock()
+	defer r.io.mu.Unlock()
+	n := 0
+	for w := r.io.waiters; w != nil; w = w.next {
+		n++
+	}
+	return n
+}
+
+// RegistrationSlots is how many slots have an owner, or had one until the turn
+// that is under way.
+func (h *Handle) RegistrationSlots() int {
+	h.registrations.mu.Lock()
+	defer h.registrations.mu.Unlock()
+	return h.registrations.slots.Len()
+}
+
 // Bare is a UringContext without any mode around it.
 type Bare struct {
 	UringContext

@@ -296,16 +296,19 @@ func (h *Handle) dispatchCompletions() {
 
 // Drain is the part of Shutdown that waits: it wakes whoever waits for a
 // registration, refuses new requests, cancels those in flight, and returns those
-// the kernel has not given back when ctx ends. The driver can be turned meanwhile, by its owner, and has
-// to be shut down afterwards.
+// the kernel has not given back when ctx ends. The driver can be turned
+// meanwhile, by its owner, and has to be shut down afterwards.
 func (h *Handle) Drain(ctx context.Context) []Stuck {
 	h.initMu.Lock()
 	h.shut = true
 	h.initMu.Unlock()
 	h.registrations.shutdown()
-	stuck := h.holds.shutdown(ctx)
+	var onHolds, onRing []Stuck
+	var both sync.WaitGroup
+	both.Go(func() { onHolds = h.holds.shutdown(ctx) })
 	if h.State() == StateInitialized {
-		stuck = append(stuck, h.uring.shutdown(ctx)...)
+		both.Go(func() { onRing = h.uring.shutdown(ctx) })
 	}
-	return stuck
+	both.Wait()
+	return append(onHolds, onRing...)
 }

@@ -60,10 +60,13 @@ func scale(n int) int {
 	return n
 }
 
+// bothModes are the ways to submit.
+var bothModes = []driver.SubmitMode{driver.SubmitShared, driver.SubmitThread}
+
 // eachMode runs the test in every submit mode, with the leak check around it.
 func eachMode(t *testing.T, test func(t *testing.T, mode driver.SubmitMode)) {
 	t.Helper()
-	for _, mode := range []driver.SubmitMode{driver.SubmitShared, driver.SubmitThread} {
+	for _, mode := range bothModes {
 		t.Run(mode.String(), func(t *testing.T) {
 			leaktest.Check(t)
 			test(t, mode)

@@ -24,7 +24,8 @@ type Resource interface{ Release() }
 // The caller fills the exported fields, calls Own for all memory the entry
 // points to, and hands the Op to RegisterOp or HoldOp. From then on it
 // belongs to the driver, but for Wait, Done, State and CancelOp, until Result
-// has returned or CancelOp has said that the caller is out of it. An Op may
+// has returned or CancelOp has said that the caller is out of it: one of the
+// two must be called, for what the Op owns stays pinned until then. An Op may
 // be used again after Result; it must not be copied.
 type Op struct {
 	// Entry is the prepared submission entry. Its UserData is the driver's.
@@ -58,6 +59,7 @@ type Op struct {
 	res     int32
 	flags   uring.CQEFlags
 	partial bool // a first completion has set res; the terminal one does not
+	lost    bool // a stand-in that keeps memory whose completion was lost
 	cancel  bool // in the submitter's queue: not a request but the wish to cancel target
 	target  *Op
 	home    submission // where it was registered, for CancelOp
@@ -112,7 +114,8 @@ func (o *Op) Result() (res int32, flags uring.CQEFlags) {
 // Delay tells, for a Timed request that has completed, how long the whole of
 // it took from RegisterOp until now, and how much of that the driver itself and
 // the scheduler added: until the request was handed to the kernel (or found
-// that Config.Depth others were there), and since its completion was reaped. Call it before Result.
+// that Config.Depth others were there), and since its completion was reaped.
+// Call it before Result.
 func (o *Op) Delay() (added, whole time.Duration) {
 	at := now()
 	return (o.taken - o.queued) + (at - o.reaped), at - o.queued

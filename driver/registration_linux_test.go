@@ -178,7 +178,7 @@ func TestReadyWakesOnlyWhoWaitsForIt(t *testing.T) {
 		all.Go(func() { e, err := r.Ready(ctx, poll.Readable); readers <- answer{e, err} })
 		all.Go(func() { e, err := r.Ready(ctx, poll.Writable); writers <- answer{e, err} })
 	}
-	time.Sleep(5 * time.Millisecond) // most of them wait by then
+	eventually(t, "they wait", func() bool { return r.Waiters() == 6 })
 	write(t, b, []byte("x"))
 	turn(t, d)
 	for range 3 {
@@ -190,6 +190,9 @@ func TestReadyWakesOnlyWhoWaitsForIt(t *testing.T) {
 	case got := <-writers:
 		t.Errorf("a writer was woken by data to read: %+v", got)
 	default:
+	}
+	if n := r.Waiters(); n != 3 {
+		t.Errorf("%d wait, want the writers", n)
 	}
 	cancel()
 	for range 3 {
@@ -207,7 +210,9 @@ func TestReadyThatWasCancelledLeavesNoWaiter(t *testing.T) {
 	reg := watch(t, r.Handle, a, poll.Readable)
 	buf := make([]byte, 1)
 	var got, gone int
-	for i := range scale(1000) {
+	// At least that many, and until the race has ended both ways.
+	rounds := scale(1000)
+	for i := 0; i < rounds || (got == 0 || gone == 0) && i < 100*rounds; i++ {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan bool)
 		go func() {
@@ -247,12 +252,17 @@ func TestReadyThatWasCancelledLeavesNoWaiter(t *testing.T) {
 			}
 			reg.ClearReady(e)
 		}
-		if _, err := unix.Read(a, buf); err != unix.EAGAIN {
+		// There is no second one; and the next round has to wait.
+		again := func() error { _, err := unix.Read(a, buf); return err }
+		if err := reg.TryIO(poll.Readable, again); err != unix.EAGAIN {
 			t.Fatalf("a second byte: %v", err)
 		}
 	}
 	if got == 0 || gone == 0 {
 		t.Errorf("%d ready, %d cancelled: both must occur", got, gone)
+	}
+	if n := reg.Waiters(); n != 0 {
+		t.Errorf("%d waiters are left", n)
 	}
 }
 
@@ -265,7 +275,7 @@ func TestDeregisterWakesEverybodyOnce(t *testing.T) {
 	for range 10 {
 		go func() { _, err := reg.Ready(context.Background(), poll.Readable); errs <- err }()
 	}
-	time.Sleep(time.Millisecond)
+	eventually(t, "they wait", func() bool { return reg.Waiters() == 10 })
 	if err := reg.Deregister(); err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +314,9 @@ func TestShutdownWakesEverybodyWhoWaitsForReadiness(t *testing.T) {
 		regs = append(regs, reg)
 		go func() { _, err := reg.Ready(context.Background(), poll.Readable); errs <- err }()
 	}
-	time.Sleep(time.Millisecond)
+	for _, reg := range regs {
+		eventually(t, "it waits", func() bool { return reg.Waiters() == 1 })
+	}
 	if err := r.shutdown(); err != nil {
 		t.Fatal(err)
 	}
@@ -415,7 +427,13 @@ func TestEventFetchedBeforeDeregisterReachesNobodyElse(t *testing.T) {
 		c, _ := sockets(t)
 		regs = append(regs, watch(t, h, c, poll.Readable))
 	}
+	if n := h.RegistrationSlots(); n != 100 {
+		t.Errorf("%d slots before the turn, want 100: none is free yet", n)
+	}
 	turn(t, d)
+	if n := h.RegistrationSlots(); n != 50 {
+		t.Errorf("%d slots after it, want 50", n)
+	}
 	turn(t, d)
 	for i, reg := range regs {
 		if e, ok := readyNow(t, reg, poll.Readable); ok {

@@ -22,9 +22,6 @@ import (
 	"github.com/eddyio/eddy/uring"
 )
 
-// bothModes are the modes in a test without sub-tests.
-var bothModes = []driver.SubmitMode{driver.SubmitShared, driver.SubmitThread}
-
 // runChild starts this binary anew, as the named child.
 func runChild(t *testing.T, name string, env ...string) {
 	t.Helper()
@@ -351,10 +348,7 @@ func TestRingDoesNotKeepPrivilegesThatWereGivenUp(t *testing.T) {
 }
 
 // childT makes a rig usable in a child.
-type childT struct {
-	testing.TB
-	failed string
-}
+type childT struct{ testing.TB }
 
 func (c *childT) Helper()                           {}
 func (c *childT) Cleanup(func())                    {}

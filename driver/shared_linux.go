@@ -151,9 +151,10 @@ func (s *shared) shutdown(ctx context.Context) []Stuck {
 	return s.context.close(drained)
 }
 
-// close ends the ring, or keeps it if the kernel is still at work on it.
+// close ends the ring, or keeps it if the kernel is, or may be, still at work on
+// it.
 func (u *UringContext) close(drained bool) []Stuck {
-	if !drained {
+	if !drained || u.lost > 0 {
 		u.quarantine()
 		return u.stuck()
 	}

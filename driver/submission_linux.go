@@ -44,9 +44,9 @@ func (u *UringContext) quarantine() {
 	quarantine.mu.Unlock()
 }
 
-// drained tells whether the kernel has given everything back.
+// drained tells whether the kernel has given everything back that it ever will.
 func (u *UringContext) drained() bool {
-	return u.ops.Len() == 0 && u.backlog.first == nil
+	return u.ops.Len() == u.lost && u.backlog.first == nil
 }
 
 // beginClose asks the kernel to give up all there is, one by one: kernels

@@ -57,6 +57,7 @@ func address(p unsafe.Pointer) uint64 {
 
 var (
 	escapeGate bool
+	//lint:ignore U1000 it is written so that what it points to escapes
 	escapeSink unsafe.Pointer
 )
 
