@@ -93,7 +93,7 @@ type call struct {
 	name string
 	want error
 	// do returns what the operation did, and the moment its end came.
-	do func(f *eddy.File, p []byte) (error, func() time.Time)
+	do func(f *eddy.File, p []byte) (func() time.Time, error)
 }
 
 // ender ends a context after a while and remembers when.
@@ -112,33 +112,34 @@ func ender(after time.Duration) (context.Context, func() time.Time) {
 
 const soonish = 30 * time.Millisecond
 
-func withCancel(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (error, func() time.Time) {
-	return func(f *eddy.File, p []byte) (error, func() time.Time) {
+func withCancel(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (func() time.Time, error) {
+	return func(f *eddy.File, p []byte) (func() time.Time, error) {
 		ctx, at := ender(soonish)
-		return operation(ctx, f, p), at
+		return at, operation(ctx, f, p)
 	}
 }
 
-func withTimeout(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (error, func() time.Time) {
-	return func(f *eddy.File, p []byte) (error, func() time.Time) {
+func withTimeout(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (func() time.Time, error) {
+	return func(f *eddy.File, p []byte) (func() time.Time, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), soonish)
 		defer cancel()
 		at, _ := ctx.Deadline()
-		return operation(ctx, f, p), func() time.Time { return at }
+		err := operation(ctx, f, p)
+		return func() time.Time { return at }, err
 	}
 }
 
 // withDeadline sets the deadline far away and moves it near while the operation
 // is under way.
-func withDeadline(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (error, func() time.Time) {
-	return func(f *eddy.File, p []byte) (error, func() time.Time) {
+func withDeadline(operation func(context.Context, *eddy.File, []byte) error) func(*eddy.File, []byte) (func() time.Time, error) {
+	return func(f *eddy.File, p []byte) (func() time.Time, error) {
 		if err := f.SetDeadline(time.Now().Add(time.Hour)); err != nil {
-			return err, time.Now
+			return time.Now, err
 		}
 		at := time.Now().Add(soonish)
 		time.AfterFunc(soonish/2, func() { _ = f.SetDeadline(at) })
 		err := operation(context.Background(), f, p)
-		return errors.Join(err, f.SetDeadline(time.Time{})), func() time.Time { return at }
+		return func() time.Time { return at }, errors.Join(err, f.SetDeadline(time.Time{}))
 	}
 }
 
@@ -217,7 +218,7 @@ func abandon(t *testing.T, s *filesystem, d *eddy.Driver, name string, c call) {
 	late := time.Hour
 	for try := 0; try < 3 && late > patience; try++ { // the machine may be busy with other things
 		node.hang()
-		err, at := c.do(f, p)
+		at, err := c.do(f, p)
 		late = time.Since(at())
 		if !errors.Is(err, c.want) {
 			t.Errorf("%v, want %v", err, c.want)
