@@ -244,6 +244,9 @@ func TestShutdownReturnsThoughTheKernelTakesNothing(t *testing.T) {
 					clients.Go(func() { _ = d.Handle().RegisterOp(nop(uint64(i))) })
 				}
 				<-entered
+				if errno != unix.ENXIO { // which fails them as soon as they are queued
+					eventually(t, "a request is queued", func() bool { return d.Handle().Metrics().InFlight > 0 })
+				}
 				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 				defer cancel()
 				returned := make(chan bool)
