@@ -141,7 +141,7 @@ func newRequest(t transfer) *request {
 	r.Timed = false
 	// The kernel is sure to finish reads and writes of a device soon; of
 	// anything else nobody knows.
-	r.Paced = t.file.kind == kindDirect
+	r.Paced = t.file.kind == kindDirect && !t.file.blocks
 	r.Entry.Flags = 0
 	if t.file.blocks {
 		r.Entry.Flags = uring.SQEAsync

@@ -154,19 +154,22 @@ func (h *Handle) record(f Fallback) {
 
 // setUp makes the ring, in the mode that was asked for or else in the other.
 func (h *Handle) setUp() error {
-	thread := h.cfg.Submit == SubmitThread || h.cfg.Submit == SubmitAuto && runtime.GOMAXPROCS(0) > 1
-	if thread {
-		err := h.setUpThread()
-		if err == nil {
-			return nil
-		}
-		reason, state, evidence := probe.Explain(err)
-		if state == probe.Unknown {
-			return err
-		}
-		h.record(Fallback{Wanted: "submit thread", Reason: reason, Evidence: evidence, Err: err})
+	if h.cfg.Submit == SubmitShared || h.cfg.Submit == SubmitAuto && runtime.GOMAXPROCS(0) == 1 {
+		return h.setUpShared()
 	}
-	return h.setUpShared()
+	refused := h.setUpThread()
+	if refused == nil {
+		return nil
+	}
+	reason, state, evidence := probe.Explain(refused)
+	if state == probe.Unknown {
+		return refused
+	}
+	err := h.setUpShared()
+	if err == nil { // else there is no ring at all, which says it
+		h.record(Fallback{Wanted: "submit thread", Reason: reason, Evidence: evidence, Err: refused})
+	}
+	return err
 }
 
 func (h *Handle) setUpThread() error {
