@@ -74,8 +74,8 @@ func (b *batch) add(f *File, r *BatchRead, owned bool) {
 }
 
 // launchBatch registers all requests, together or, where that cannot be, one
-// by one. A request that could not be registered is replaced by nil and its
-// read has the error.
+// by one. A request that could not be registered is replaced by nil; its read
+// has the error, or is left unfinished if a plain call has to do it.
 func (e *ringEngine) launchBatch(b *batch, owned bool) {
 	e.choose.rings.Add(uint64(len(b.ops)))
 	patience := batchPatience
@@ -88,7 +88,11 @@ func (e *ringEngine) launchBatch(b *batch, owned bool) {
 		}
 	}
 	for i, o := range b.ops {
-		if err := e.handle.RegisterOp(o); err != nil {
+		switch err := e.register(o); err {
+		case nil:
+		case errNotOnRing:
+			b.requests[i] = nil
+		default:
 			b.requests[i], b.reads[i].Err = nil, err
 		}
 	}

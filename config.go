@@ -99,8 +99,13 @@ func (c Config) resolve() (Config, error) {
 	return c, nil
 }
 
+// eventsPerTurn is how many readiness events a turn takes at most. One that
+// took so many may have left some.
+const eventsPerTurn = 128
+
 func (c Config) driver() driver.Config {
 	return driver.Config{
+		Events:      eventsPerTurn,
 		Submit:      c.Submit,
 		RingEntries: c.RingEntries,
 		Depth:       c.Depth,

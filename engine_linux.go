@@ -70,30 +70,42 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 	if !e.forced && ticket.path == pathDirect || !e.usable(t.kind) {
 		return call(t)
 	}
-	r := newRequest(t)
-	r.Timed = ticket.timed
-	r.OwnBytes(t.p)
-	if err := e.handle.RegisterOp(&r.Op); err != nil {
-		return e.instead(t, err)
-	}
-	r.Wait()
-	if ticket.timed {
-		added, whole := r.Delay()
-		e.choose.observe(ticket, added, whole)
-	}
-	n, err := e.collect(t, r)
+	n, err := e.onRing(t, ticket)
 	if err == errNotOnRing {
 		return call(t)
 	}
 	return n, err
 }
 
-// instead does by a plain call what the ring did not take.
-func (e *ringEngine) instead(t transfer, err error) (int, error) {
-	if errors.Is(err, driver.ErrShutdown) {
+// onRing does the transfer with the caller's memory.
+func (e *ringEngine) onRing(t transfer, ticket ticket) (int, error) {
+	r := newRequest(t)
+	r.Timed = ticket.timed
+	r.OwnBytes(t.p)
+	if err := e.register(&r.Op); err != nil {
 		return 0, err
 	}
-	return call(t)
+	r.Wait()
+	e.observe(r, ticket)
+	return e.collect(t, r)
+}
+
+// register hands a request to the ring. Its errors are ErrShutdown and
+// errNotOnRing.
+func (e *ringEngine) register(o *driver.Op) error {
+	err := e.handle.RegisterOp(o)
+	if err == nil || errors.Is(err, driver.ErrShutdown) {
+		return err
+	}
+	return errNotOnRing
+}
+
+// observe tells the chooser what a completed request has taken.
+func (e *ringEngine) observe(r *request, ticket ticket) {
+	if ticket.timed {
+		added, whole := r.Delay()
+		e.choose.observe(ticket, added, whole)
+	}
 }
 
 // errNotOnRing says that a plain call has to do what the ring did not.
@@ -170,6 +182,15 @@ func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
 	}
 	ticket := e.choose.begin()
 	defer e.choose.done(ticket)
+	n, err := e.onRingOwned(t, ticket, &s)
+	if err == errNotOnRing {
+		return offload(plainEngine{}, t, s)
+	}
+	return n, err
+}
+
+// onRingOwned does the transfer with memory of the driver's.
+func (e *ringEngine) onRingOwned(t transfer, ticket ticket, s *stops) (int, error) {
 	own := lease(t)
 	u := t
 	u.p = own.bytes
@@ -179,24 +200,14 @@ func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
 	r.OwnBytes(own.bytes)
 	t.file.d.metrics.owned.Add(1)
 	if err := e.launch(r, ticket); err != nil {
-		if errors.Is(err, driver.ErrShutdown) {
-			return 0, err
-		}
-		return offload(plainEngine{}, t, s)
+		return 0, err
 	}
-	if err := e.wait(&r.Op, &s); err != nil {
+	if err := e.wait(&r.Op, s); err != nil {
 		t.file.d.metrics.abandoned.Add(1)
 		return 0, err
 	}
-	if ticket.timed {
-		added, whole := r.Delay()
-		e.choose.observe(ticket, added, whole)
-	}
-	n, err := e.collect(t, r)
-	if err == errNotOnRing {
-		return offload(plainEngine{}, t, s)
-	}
-	return n, err
+	e.observe(r, ticket)
+	return e.collect(t, r)
 }
 
 // launch registers the request, on a ring of its own if the direct path was
@@ -207,7 +218,7 @@ func (e *ringEngine) launch(r *request, t ticket) error {
 			return nil
 		}
 	}
-	return e.handle.RegisterOp(&r.Op)
+	return e.register(&r.Op)
 }
 
 // collect takes the result of a completed request and, if it was done on

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -20,10 +19,22 @@ func (plainEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
 // open puts an openat(2) on the ring. The driver closes the descriptor of one
 // whose caller has left.
 func (e *ringEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
-	if ok, err := e.handle.CheckAndInit(uring.OpOpenat); !ok || err != nil || strings.IndexByte(o.name, 0) >= 0 {
+	fd, err := e.openOnRing(d, o, s)
+	switch err {
+	case nil:
+		return adoptDescriptor(fd, o.name)
+	case errNotOnRing:
 		return offloadOpen(d, o, s)
+	default:
+		return nil, &fs.PathError{Op: "open", Path: o.name, Err: err}
 	}
-	r := new(request)
+}
+
+func (e *ringEngine) openOnRing(d *Driver, o opening, s *stops) (fd int, err error) {
+	if ok, err := e.handle.CheckAndInit(uring.OpOpenat); !ok || err != nil || strings.IndexByte(o.name, 0) >= 0 {
+		return 0, errNotOnRing
+	}
+	r := new(driver.Op)
 	r.Name = o.name
 	r.YieldsFd = true
 	path := append([]byte(o.name), 0)
@@ -33,25 +44,15 @@ func (e *ringEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
 	r.Entry.Flags = uring.SQEAsync
 	r.OwnBytes(path)
 	d.metrics.owned.Add(1)
-	if err := e.handle.RegisterOp(&r.Op); err != nil {
-		if errors.Is(err, driver.ErrShutdown) {
-			return nil, &fs.PathError{Op: "open", Path: o.name, Err: err}
-		}
-		return offloadOpen(d, o, s)
+	if err := e.register(r); err != nil {
+		return 0, err
 	}
-	if err := e.wait(&r.Op, s); err != nil {
+	if err := e.wait(r, s); err != nil {
 		d.metrics.abandoned.Add(1)
-		return nil, &fs.PathError{Op: "open", Path: o.name, Err: err}
+		return 0, err
 	}
-	fd, _ := r.Result()
-	switch errno := syscall.Errno(-fd); {
-	case fd >= 0:
-		return adoptDescriptor(int(fd), o.name)
-	case errno == unix.ECANCELED:
-		return nil, &fs.PathError{Op: "open", Path: o.name, Err: ErrShutdown}
-	default:
-		return nil, &fs.PathError{Op: "open", Path: o.name, Err: errno}
-	}
+	res, _ := r.Result()
+	return outcome(res)
 }
 
 // wait waits for a request. An error says that the caller is out of it: the

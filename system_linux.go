@@ -100,7 +100,6 @@ func (l *linux) start(d *Driver) error {
 // turn empties the driver, without waiting, and reports whether there will be
 // anything more to do.
 func (l *linux) turn(d *Driver) bool {
-	const full = 128 // the driver's events per turn
 	for {
 		n, err := l.driver.Turn(0)
 		if err != nil {
@@ -111,7 +110,7 @@ func (l *linux) turn(d *Driver) bool {
 			l.pipe.drain()
 			d.signals.deliver()
 		}
-		if n < full {
+		if n < eventsPerTurn {
 			return true
 		}
 		runtime.Gosched()
@@ -119,10 +118,8 @@ func (l *linux) turn(d *Driver) bool {
 }
 
 func (l *linux) status(d *Driver) Status {
-	s := Status{Backend: d.backend, Kernel: probe.Get().Kernel, Fallbacks: l.handle.Fallbacks()}
-	if d.backend == BackendEpoll {
-		return s
-	}
+	s := Status{Backend: d.backend, Kernel: probe.Get().Kernel}
+	// A driver without a ring says no at once.
 	if ok, _ := l.handle.CheckAndInit(uring.OpRead); !ok {
 		s.Backend = BackendEpoll
 	}
@@ -155,11 +152,6 @@ func (l *linux) shutdown(ctx context.Context) error {
 	<-l.ended
 	err := l.loop.Close()
 	l.pipe.close(l.handle)
-	if e := l.driver.Shutdown(ctx); e != nil {
-		err = errors.Join(err, e)
-	}
-	if len(stuck) > 0 {
-		return &driver.ShutdownError{Stuck: stuck, Cause: context.Cause(ctx)}
-	}
-	return err
+	err = errors.Join(l.fail, err, l.driver.Shutdown(ctx))
+	return withStuck(err, stuck, context.Cause(ctx))
 }

@@ -95,9 +95,9 @@ func (d *Driver) ConsumeSignalReady() bool { return d.signal.Swap(false) }
 // Shutdown refuses new work, wakes whoever waits for a registration, with
 // ErrShutdown, and cancels the requests in flight, which end with ECANCELED. Who
 // waits for a request that the kernel does not give back goes on waiting: the
-// kernel may still be at its memory. It returns when the kernel has given everything
-// back, or at the latest when ctx ends, with a *ShutdownError that names what
-// it has not.
+// kernel may still be at its memory. It returns when the kernel has given
+// everything back, or at the latest when ctx ends, with a *ShutdownError that
+// names what it has not.
 func (d *Driver) Shutdown(ctx context.Context) error {
 	if d.closed {
 		return nil

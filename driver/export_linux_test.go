@@ -98,7 +98,7 @@ type Bare struct {
 	home  bareHome
 }
 
-type bareHome struct{ submission }
+type bareHome struct{}
 
 func (bareHome) cancel(*Op) {}
 

@@ -214,10 +214,6 @@ func (p *holds) reap(h *hold) {
 	}
 }
 
-func (h *hold) register(*Op) error { return ErrNoHold }
-
-func (h *hold) turn() { h.pool.reap(h) }
-
 func (h *hold) cancel(o *Op) {
 	h.mu.Lock()
 	u := &h.context
@@ -232,8 +228,6 @@ func (h *hold) cancel(o *Op) {
 	h.mu.Unlock()
 	h.pool.reap(h)
 }
-
-func (h *hold) shutdown(context.Context) []Stuck { return nil }
 
 // shutdown closes the pool's rings. Callers that wait in the kernel come out
 // of it when their patience is over at the latest; what they leave behind, and

@@ -62,7 +62,7 @@ type Op struct {
 	lost    bool // a stand-in that keeps memory whose completion was lost
 	cancel  bool // in the submitter's queue: not a request but the wish to cancel target
 	target  *Op
-	home    submission // where it was registered, for CancelOp
+	home    home // where it was registered, for CancelOp
 
 	queued, taken, reaped time.Duration // for Delay
 }

@@ -15,8 +15,7 @@ type submission interface {
 	// error the kernel has not seen it and it is the caller's again.
 	register(o *Op) error
 
-	// cancel asks the kernel to give the request up. It returns at once.
-	cancel(o *Op)
+	home
 
 	// turn reaps what has completed, for the owner's turn. It may be called
 	// from the turning goroutine only.
@@ -26,6 +25,12 @@ type submission interface {
 	// the kernel to give them back. What it has not given back when ctx ends
 	// is returned, and kept.
 	shutdown(ctx context.Context) []Stuck
+}
+
+// home is where a request was registered.
+type home interface {
+	// cancel asks the kernel to give the request up. It returns at once.
+	cancel(o *Op)
 }
 
 // quarantine keeps rings that could not be drained, and with them all memory

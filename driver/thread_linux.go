@@ -8,7 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -52,7 +51,7 @@ type closing struct {
 const threadFlags = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupClamp
 
 func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) error) (*thread, error) {
-	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	fd, err := sys.EventCreate()
 	if err != nil {
 		return nil, fmt.Errorf("eddy: eventfd: %w", err)
 	}
@@ -212,19 +211,14 @@ func (t *thread) push(o *Op) error {
 	}
 }
 
-// one is what is written to the eventfd.
-var one uint64 = 1
-
 func (t *thread) wake() {
 	fd, ok := t.wakefd.Acquire()
 	if !ok {
 		return // the thread has ended, with what it was to be woken for
 	}
 	t.context.counters.wakeups.Add(1)
-	// SAFETY: the kernel reads eight bytes of a package variable, before the
-	// call returns. The descriptor is non-blocking, so the call never blocks; a
-	// counter that is full (EAGAIN) has long woken the thread.
-	unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), unsafe.Sizeof(one))
+	// A counter that is full (EAGAIN) has long woken the thread.
+	_ = sys.EventAdd(fd)
 	// Nothing depends on what close(2) says of an eventfd.
 	_ = t.wakefd.Release()
 }
