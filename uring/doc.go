@@ -23,7 +23,8 @@
 // thread (runtime.LockOSThread).
 //
 // A request belongs to the thread that submitted it: when that thread exits,
-// the kernel cancels what it had in flight (ECANCELED). Goroutines roam over
+// the kernel cancels what it had in flight (ECANCELED), at once what a worker
+// has, and what waits for a file or a time only when it would go on. Goroutines roam over
 // threads that rarely exit, but a goroutine that ends while locked to its
 // thread takes the thread with it.
 //

@@ -83,6 +83,8 @@ var mirrors = []struct {
 	{"io_uring_restriction", reflect.TypeFor[Restriction](), "opcode sqe_op"},
 	{"io_uring_sync_cancel_reg", reflect.TypeFor[syncCancelRegister](), "addr fd flags timeout opcode"},
 	{"io_uring_clock_register", reflect.TypeFor[clockRegister](), "clockid"},
+	{"io_uring_recvmsg_out", reflect.TypeFor[recvmsgOut](), "namelen controllen payloadlen flags"},
+	{"futex_waitv", reflect.TypeFor[FutexWaiter](), "val uaddr flags"},
 	{"io_uring_napi", reflect.TypeFor[napi](), "busy_poll_to prefer_busy_poll"},
 }
 
@@ -145,6 +147,9 @@ func goConstants(t *testing.T) (values map[string]constant.Value, kinds map[stri
 			t.Fatal(err)
 		}
 		files = append(files, f)
+	}
+	if len(files) == 0 {
+		t.Skip("SKIP-SOURCE: the package's source is not here, only its tests")
 	}
 	// Imports are not resolved: no constant here needs them.
 	config := types.Config{Error: func(error) {}, IgnoreFuncBodies: true}

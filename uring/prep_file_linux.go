@@ -135,7 +135,8 @@ func (s *SQE) PrepTee(fdIn, fdOut int, length, flags uint32) {
 
 // PrepPipe makes a pipe and stores its ends, the one to read from first.
 // OpPipe, kernel 6.16, pipe2(2), flags O_CLOEXEC and so on. fds until the
-// completion.
+// completion. With Direct they go to that index and the one after, with DirectAny
+// to indexes that are stored instead.
 func (s *SQE) PrepPipe(fds *[2]int32, flags uint32) {
 	s.prep(OpPipe, 0, pointer(fds), 0, 0)
 	s.OpFlags = flags

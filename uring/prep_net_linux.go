@@ -79,7 +79,8 @@ func (s *SQE) PrepRecv(fd int, p []byte, flags uint32) {
 
 // PrepRecvSelect receives into a buffer of the group, which is chosen when there
 // is data (CQE.BufferID); ENOBUFS if there is none. With multishot it goes on
-// until the completion without CQEFMore. OpRecv, kernel 5.7; multishot kernel
+// until the completion without CQEFMore. Len, if set afterwards, limits each
+// receive; before kernel 5.19 it must be. OpRecv, kernel 5.7; multishot kernel
 // 6.0.
 func (s *SQE) PrepRecvSelect(fd int, group uint16, flags uint32, multishot bool) {
 	s.prep(OpRecv, fd, 0, 0, 0)
@@ -87,6 +88,27 @@ func (s *SQE) PrepRecvSelect(fd int, group uint16, flags uint32, multishot bool)
 	s.OpFlags, s.BufIndex = flags, group
 	if multishot {
 		s.Ioprio = RecvMultishot
+	}
+}
+
+// PrepSendSelect sends the next buffer of the group, with flags MSG_...; set
+// RecvSendBundle in Ioprio to send as many as the socket takes at once, of which
+// CQE.BufferID is the first. ENOBUFS if there is none. OpSend, kernel 6.10
+// (FeatRecvsendBundle). The group's buffers as with BufferRing.
+func (s *SQE) PrepSendSelect(fd int, group uint16, flags uint32) {
+	s.prep(OpSend, fd, 0, 0, 0)
+	s.Flags |= SQEBufferSelect
+	s.OpFlags, s.BufIndex = flags, group
+}
+
+// SendTo gives a PrepSend or PrepSendZC the address to send to, of the given
+// size, which is the kernel's until submitted, or until the completion with
+// SQEAsync. Call it after the Prep method. OpSendZC, kernel 6.0; OpSend, kernel
+// 6.1, sendto(2).
+func (s *SQE) SendTo(sockaddr unsafe.Pointer, size uint16) {
+	s.Off, s.FileIndex = address(sockaddr), int32(size)
+	if bigEndian {
+		s.FileIndex <<= 16
 	}
 }
 
@@ -103,6 +125,23 @@ func (s *SQE) PrepSendmsg(fd int, message *unix.Msghdr, flags uint32) {
 func (s *SQE) PrepRecvmsg(fd int, message *unix.Msghdr, flags uint32) {
 	s.prep(OpRecvmsg, fd, pointer(message), 1, 0)
 	s.OpFlags = flags
+}
+
+// PrepRecvmsgSelect is PrepRecvmsg into a buffer of the group, which is chosen
+// when there is a message (CQE.BufferID). Of message the kernel reads Namelen
+// and Controllen, the room for the address and for the control data, and not
+// the vectors. With multishot it goes on until the completion without CQEFMore,
+// the buffer holds address and control data too, see ReceivedMessage, and
+// message is the kernel's until submitted; without, both go where message says
+// and the buffer gets the contents only. OpRecvmsg, kernel 5.7; multishot kernel
+// 6.0.
+func (s *SQE) PrepRecvmsgSelect(fd int, message *unix.Msghdr, group uint16, flags uint32, multishot bool) {
+	s.prep(OpRecvmsg, fd, pointer(message), 1, 0)
+	s.Flags |= SQEBufferSelect
+	s.OpFlags, s.BufIndex = flags, group
+	if multishot {
+		s.Ioprio = RecvMultishot
+	}
 }
 
 // PrepSendZC sends p without copying it if the kernel can. A first completion

@@ -1,7 +1,7 @@
 package uring_test
 
 import (
-	"os/exec"
+	"os"
 	"strings"
 	"testing"
 	"unsafe"
@@ -162,7 +162,7 @@ func TestEpollOperationMissesEvents(t *testing.T) {
 
 func TestSocketOptionMissesItsField(t *testing.T) {
 	r := newRing(t, 8, uring.Config{})
-	needOps(t, r, uring.OpUringCmd)
+	since(t, r, "socket commands", uring.OpWaitid)
 	a, b := socketPair(t)
 	value := pinnedBytes(t, 4)
 	n := must(t, r, func(s *uring.SQE) {
@@ -187,10 +187,12 @@ func TestSocketOptionMissesItsField(t *testing.T) {
 	_ = b
 }
 
+func init() { children["exits with 3"] = func() { os.Exit(3) } }
+
 func TestWaitidMissesChild(t *testing.T) {
 	r := newRing(t, 8, uring.Config{})
 	needOps(t, r, uring.OpWaitid)
-	child := exec.Command("/bin/sh", "-c", "exit 3")
+	child := child(t, "exits with 3")
 	fatalIf(t, child.Start())
 	info := pin(t, new(unix.Siginfo))
 	must(t, r, func(s *uring.SQE) {

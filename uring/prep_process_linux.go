@@ -27,6 +27,30 @@ func (s *SQE) PrepFutexWake(word *uint32, n, mask uint64, futexFlags, flags uint
 	s.OpFlags, s.Addr3 = flags, mask
 }
 
+// FutexWaiter is one word of PrepFutexWaitv, struct futex_waitv. Make it with
+// NewFutexWaiter.
+type FutexWaiter struct {
+	value uint64
+	addr  uint64
+	flags uint32
+	_     uint32
+}
+
+// NewFutexWaiter is a waiter for word if it has the value; futexFlags are
+// FutexSize32 and FutexPrivate. word until the completion.
+func NewFutexWaiter(word *uint32, value uint64, futexFlags uint32) FutexWaiter {
+	return FutexWaiter{value: value, addr: pointer(word), flags: futexFlags}
+}
+
+// PrepFutexWaitv waits for a wake of any of up to 128 words; the result is the
+// index of the one that was woken. EAGAIN if one does not have its value.
+// OpFutexWaitv, kernel 6.7, futex_waitv(2). waiters and their words until the
+// completion.
+func (s *SQE) PrepFutexWaitv(waiters []FutexWaiter, flags uint32) {
+	s.prep(OpFutexWaitv, 0, sliceAddress(waiters), uint32(len(waiters)), 0)
+	s.OpFlags = flags
+}
+
 // PrepWaitid waits for a child process as waitid(2) does: kind P_PID and so on,
 // options WEXITED and so on. OpWaitid, kernel 6.7. info until the completion.
 func (s *SQE) PrepWaitid(kind uint32, id int, info *unix.Siginfo, options uint32) {

@@ -12,8 +12,10 @@ const (
 
 // PrepPollAdd waits until one of the events in mask (unix.POLL... or EPOLL...
 // bits) is there on fd, the result; with multishot it reports each further one
-// too, until the completion without CQEFMore. OpPollAdd, kernel 5.1, poll(2);
-// multishot kernel 5.13.
+// too, until the completion without CQEFMore. POLLERR, POLLHUP and, other than by
+// poll(2), POLLRDHUP are reported unasked. A file that cannot be polled has
+// POLLIN and POLLOUT at once, and is EINVAL for other events. OpPollAdd, kernel
+// 5.1, poll(2); multishot kernel 5.13.
 func (s *SQE) PrepPollAdd(fd int, mask uint32, multishot bool) {
 	s.prep(OpPollAdd, fd, 0, 0, 0)
 	s.OpFlags = pollMask(mask)

@@ -95,7 +95,9 @@ func (r *Ring) updateResources(op RegisterOp, offset uint32, data, tags uint64, 
 }
 
 // UnregisterBuffers removes the table (kernel 5.1); requests in flight finish
-// with the buffers they have. ENXIO if there is no table.
+// with the buffers they have. Before kernel 6.13 it waits for them, zero-copy
+// sends' notifications included; with SetupDeferTaskrun kernel 6.1 was seen to
+// wait for ever then, so reap those first. ENXIO if there is no table.
 func (r *Ring) UnregisterBuffers() error {
 	r.keep.mu.Lock()
 	defer r.keep.mu.Unlock()
@@ -124,7 +126,7 @@ const (
 // on, into this ring's table at offset, without pinning them again; n 0 means
 // all (IORING_REGISTER_CLONE_BUFFERS, kernel 6.12; offsets kernel 6.13). With
 // replace they may take the places of others, without EBUSY if there is a
-// table. Both rings keep the buffers reachable.
+// table (kernel 6.13). Both rings keep the buffers reachable.
 func (r *Ring) CloneBuffers(from *Ring, fromOffset, offset, n uint32, replace bool) error {
 	if from == r {
 		return unix.EINVAL

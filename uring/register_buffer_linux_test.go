@@ -126,6 +126,9 @@ func TestClonedBufferIsAnotherOne(t *testing.T) {
 	wantErr(t, "into a table", to.CloneBuffers(from, 0, 0, 0, false), unix.EBUSY)
 	wantErr(t, "from itself", to.CloneBuffers(to, 0, 0, 0, false), unix.EINVAL)
 	err = to.CloneBuffers(from, 1, 4, 2, true)
+	if err == unix.EBUSY {
+		skipKernel(t, "CloneBuffers into a table: %v", err)
+	}
 	orSkip(t, "CloneBuffers with offsets", err)
 	check(0, buffers[0])
 	check(5, buffers[2])
@@ -214,7 +217,7 @@ func TestBufferRingTailWrapsWrong(t *testing.T) {
 		}
 		// Empty it: 32767 more cannot be read one by one in a test.
 		fatalIf(t, r.UnregisterBufferRing(b))
-		b, err = r.RegisterBufferRing(32768, 1, 0)
+		b, err = r.RegisterBufferRing(32768, uint16(round+2), 0)
 		fatalIf(t, err)
 	}
 }
@@ -287,7 +290,7 @@ func TestProvidedBuffersStay(t *testing.T) {
 	must(t, r, func(s *uring.SQE) { s.PrepProvideBuffers(p, 8, 4, 6, 100) })
 	a, z := socketPair(t)
 	write(t, z, "hello")
-	c := do(t, r, func(s *uring.SQE) { s.PrepRecvSelect(a, 6, 0, false) })
+	c := do(t, r, func(s *uring.SQE) { s.PrepRecvSelect(a, 6, 0, false); s.Len = 8 })
 	if id, ok := c.BufferID(); !ok || id < 100 || id > 103 || string(p[8*(id-100):8*(id-100)+5]) != "hello" {
 		t.Errorf("%+v, %q", c, p)
 	}

@@ -63,7 +63,9 @@ type bufferRingStatus struct {
 
 // RegisterBufferRing makes an empty buffer ring with room for a power of two of
 // entries up to 32768 and gives it to the kernel as the given group. EEXIST if
-// the ring has such a group, EINVAL for other numbers or unknown flags.
+// the ring has such a group, EINVAL for other numbers or unknown flags. Kernel 6.1
+// does not forget its position in a group below 64 when that is unregistered (seen
+// on 6.1): it would take the new ring's buffers from there. Use a new number.
 func (r *Ring) RegisterBufferRing(entries uint32, group uint16, flags BufferRingFlags) (*BufferRing, error) {
 	if entries == 0 || entries > 1<<15 || entries&(entries-1) != 0 {
 		return nil, unix.EINVAL

@@ -52,7 +52,8 @@ func (r *Ring) RegisterFilesUpdate(offset uint32, fds []int32) (n int, err error
 // RegisterFilesUpdateTagged is RegisterFilesUpdate with a number for each new
 // file: when that file has later been replaced and no request uses it any more,
 // a completion with this UserData tells so; 0: none
-// (IORING_REGISTER_FILES_UPDATE2, kernel 5.13).
+// (IORING_REGISTER_FILES_UPDATE2, kernel 5.13). Since kernel 6.13 it also tells
+// so of those that UnregisterFiles has removed.
 func (r *Ring) RegisterFilesUpdateTagged(offset uint32, fds []int32, tags []uint64) (int, error) {
 	if len(tags) != len(fds) {
 		return 0, unix.EINVAL

@@ -163,7 +163,9 @@ func (r *Ring) Enable() error {
 //
 // Closing does not end requests: the kernel cancels them afterwards, on its
 // own time, and may still read and write their memory. Cancel them and reap
-// their completions first.
+// their completions first. A request on the ring's own descriptor (a poll of
+// itself, or of a ring that polls this one) holds the ring open, so that the
+// kernel cancels nothing before the process exits.
 func (r *Ring) Close() error {
 	if !r.life.close() {
 		return nil

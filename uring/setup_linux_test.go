@@ -63,8 +63,8 @@ func TestSizesDifferFromKernels(t *testing.T) {
 const unknownFlag = uring.SetupFlags(1 << 31)
 
 func TestUnknownOptionalFlagFailsSetup(t *testing.T) {
-	const known = uring.SetupClamp | uring.SetupSubmitAll
-	r := newRing(t, 4, uring.Config{Optional: unknownFlag | 1<<30 | uring.SetupSubmitAll, Flags: uring.SetupClamp})
+	const known = uring.SetupClamp | uring.SetupCQSize
+	r := newRing(t, 4, uring.Config{Optional: unknownFlag | 1<<30 | uring.SetupClamp, CQEntries: 16})
 	if r.SetupFlags() != known {
 		t.Errorf("the ring has %v, want %v", r.SetupFlags(), known)
 	}
@@ -74,6 +74,38 @@ func TestUnknownOptionalFlagFailsSetup(t *testing.T) {
 	if _, err := uring.New(4, uring.Config{Flags: unknownFlag}); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("a required unknown flag gives %v, want EINVAL", err)
 	}
+}
+
+// TestSetupRefusesNonsense asks for rings that cannot be, and then for one that
+// can, for a set-up that fails halfway must leave nothing behind.
+func TestSetupRefusesNonsense(t *testing.T) {
+	newRing(t, 1, uring.Config{}) // skips without io_uring
+	before, mappings := openDescriptors(t), ringMappings(t)
+	f := openFile(t, "")
+	for name, cfg := range map[string]uring.Config{
+		"a processor that is none":        {Flags: uring.SetupSQPoll | uring.SetupSQAff, SQThreadCPU: 1 << 20},
+		"a processor without a thread":    {Flags: uring.SetupSQAff},
+		"too few places for completions":  {CQEntries: 2},
+		"too many places for completions": {CQEntries: uring.MaxCQEntries + 1},
+		"workers of what is no ring":      {Flags: uring.SetupAttachWQ, AttachFd: int(f.Fd())},
+		"deferred work of many threads":   {Flags: uring.SetupDeferTaskrun},
+	} {
+		r, err := uring.New(8, cfg)
+		if err == nil {
+			r.Close()
+		}
+		if !errors.Is(err, unix.EINVAL) {
+			t.Errorf("%s: %v, want EINVAL", name, err)
+		}
+	}
+	_, err := uring.New(8, uring.Config{Flags: uring.SetupAttachWQ, AttachFd: -1})
+	if !errors.Is(err, unix.EBADF) && !errors.Is(err, unix.ENXIO) {
+		t.Errorf("workers of nothing: %v", err)
+	}
+	if n, m := openDescriptors(t), ringMappings(t); n != before+1 || m != mappings {
+		t.Errorf("%d descriptors and %d mappings, %d and %d before", n-1, m, before, mappings)
+	}
+	must(t, newRing(t, 8, uring.Config{}), (*uring.SQE).PrepNop)
 }
 
 // TestOptionalFlagDragsOthersDown: a flag that lacks its companion must not cost
@@ -86,11 +118,13 @@ func TestOptionalFlagDragsOthersDown(t *testing.T) {
 		{0, uring.SetupDeferTaskrun | uring.SetupTaskrunFlag | uring.SetupNoSQArray, uring.SetupNoSQArray},
 		{uring.SetupNoMmap, uring.SetupSQRewind | uring.SetupRegisteredFdOnly, uring.SetupNoMmap},
 	} {
-		r := newRing(t, 4, uring.Config{Flags: tc.flags, Optional: tc.optional})
-		if r.SetupFlags() != tc.want {
-			t.Errorf("of %v the ring has %v, want %v", tc.optional, r.SetupFlags(), tc.want)
-		}
-		fatalIf(t, r.Close())
+		t.Run(fmt.Sprint(tc.flags, " ", tc.optional), func(t *testing.T) {
+			newRing(t, 4, uring.Config{Flags: tc.want}) // skips where they are unknown
+			r := newRing(t, 4, uring.Config{Flags: tc.flags, Optional: tc.optional})
+			if r.SetupFlags() != tc.want {
+				t.Errorf("of %v the ring has %v, want %v", tc.optional, r.SetupFlags(), tc.want)
+			}
+		})
 	}
 }
 

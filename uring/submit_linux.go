@@ -118,7 +118,8 @@ func (r *Ring) Submit() (uint32, error) {
 // SubmitGetEvents is Submit with IORING_ENTER_GETEVENTS: it also runs deferred
 // completion work (SetupDeferTaskrun, SetupCoopTaskrun) and moves completions
 // that had not fitted the queue into it, without waiting for any. It always
-// makes the system call.
+// makes the system call. One call may leave work that it has itself caused to
+// the next one (seen on kernel 6.1, with NeedsTaskrun false in between).
 func (r *Ring) SubmitGetEvents() (uint32, error) {
 	if !r.acquire() {
 		return 0, ErrClosed
@@ -151,10 +152,12 @@ func (r *Ring) toSubmit() (submit, fresh uint32, flags EnterFlags) {
 // A timeout below 0 waits without limit, 0 does not wait.
 //
 // The result is Submit's. How the waiting ended is only told when no entry was
-// consumed: ETIME after the timeout, EINTR when a signal came first (call
-// again; the Go runtime sends its threads signals now and then). If some were consumed the error is nil even if the wait was cut
-// short, and after a short count there was no waiting at all: look at
-// Completions. With SetupSQPoll it is always told.
+// consumed and no completion is ready: ETIME after the timeout, EINTR when a
+// signal came first (call again; the Go runtime sends its threads signals now
+// and then). Otherwise the error is nil even if the wait was cut short, and
+// after a short count there was no waiting at all: look at Completions. With
+// SetupSQPoll it is told also when entries were consumed. The completion of an
+// OpTimeout ends the wait whatever min says.
 //
 // Any timeout above 0 needs FeatExtArg (kernel 5.11): without, ENOSYS is
 // returned and nothing submitted. Such kernels can wait for an OpTimeout.
@@ -201,7 +204,9 @@ func (r *Ring) Wait(min uint32, timeout time.Duration) error {
 }
 
 // WaitSpace waits until Next can hand out an entry of a ring with SetupSQPoll
-// (kernel 5.10); other rings get room from Submit.
+// (kernel 5.10); other rings get room from Submit. It shows the thread all
+// entries taken so far, so they must be filled in, and a chain (SQEIOLink) of
+// which only a part was taken ends there.
 func (r *Ring) WaitSpace() error {
 	if !r.acquire() {
 		return ErrClosed

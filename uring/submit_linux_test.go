@@ -317,9 +317,14 @@ func TestDeferredWorkIsNotReported(t *testing.T) {
 	if r.Completions() != 0 {
 		t.Error("the completion came without its work being run")
 	}
-	if n, err := r.SubmitGetEvents(); n != 0 || err != nil || r.Completions() != 1 || r.NeedsTaskrun() {
-		t.Errorf("SubmitGetEvents = %d, %v, %d completions, still work: %v", n, err, r.Completions(), r.NeedsTaskrun())
-	}
+	// Mostly one call does it; on kernel 6.1 the first one was seen to run what
+	// wakes the read, and only the next one the read.
+	eventually(t, "SubmitGetEvents has run the work", func() bool {
+		if n, err := r.SubmitGetEvents(); n != 0 || err != nil {
+			t.Fatalf("SubmitGetEvents = %d, %v", n, err)
+		}
+		return r.Completions() == 1 && !r.NeedsTaskrun()
+	})
 	if c := reap(t, r, 1)[0]; c.Res != 4 || string(p) != "work" {
 		t.Errorf("read %+v, %q", c, p)
 	}
@@ -395,6 +400,7 @@ func TestWaiterAndSubmitterDisturbEachOther(t *testing.T) {
 	reaped := make(chan uint64)
 	go func() {
 		var got uint64
+		var seen [all]bool // the order is not kept by every kernel when the queue overflows
 		buffer := make([]uring.CQE, 4)
 		for got < all {
 			if err := r.Wait(1, time.Second); err != nil && err != unix.EINTR {
@@ -402,8 +408,10 @@ func TestWaiterAndSubmitterDisturbEachOther(t *testing.T) {
 				break
 			}
 			for _, c := range buffer[:r.Reap(buffer)] {
-				if c.UserData != got {
-					t.Errorf("%+v came, want %d", c, got)
+				if c.UserData >= all || seen[c.UserData] {
+					t.Errorf("%+v came, for the second time", c)
+				} else {
+					seen[c.UserData] = true
 				}
 				got++
 			}
@@ -424,6 +432,7 @@ func TestWaiterAndSubmitterDisturbEachOther(t *testing.T) {
 func TestMixedQueueLosesBigCompletions(t *testing.T) {
 	for _, flags := range []uring.SetupFlags{uring.SetupCQE32, uring.SetupCQEMixed} {
 		t.Run(flags.String(), func(t *testing.T) {
+			newRing(t, 8, uring.Config{Flags: uring.SetupCQEMixed}) // NOPs that post big completions: the same kernel
 			r := newRing(t, 8, uring.Config{Flags: flags})
 			var sent, got uint64
 			for round := range 2000 {

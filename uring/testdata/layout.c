@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <stdio.h>
+#include <linux/futex.h>
 #include UAPI_HEADER
 
 #define WHOLE(s) printf("%s . 0 %zu\n", #s, sizeof(struct s))
@@ -141,6 +142,15 @@ static void others(void)
 	WHOLE(io_uring_napi);
 	FIELD(io_uring_napi, busy_poll_to);
 	FIELD(io_uring_napi, prefer_busy_poll);
+	WHOLE(io_uring_recvmsg_out);
+	FIELD(io_uring_recvmsg_out, namelen);
+	FIELD(io_uring_recvmsg_out, controllen);
+	FIELD(io_uring_recvmsg_out, payloadlen);
+	FIELD(io_uring_recvmsg_out, flags);
+	WHOLE(futex_waitv);
+	FIELD(futex_waitv, val);
+	FIELD(futex_waitv, uaddr);
+	FIELD(futex_waitv, flags);
 }
 
 int main(void)
