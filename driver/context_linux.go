@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,12 +31,13 @@ type UringContext struct {
 	woken       *Op   // completed, their waiters not woken yet
 	unarmed     bool  // the poll tagged tagWake has ended
 	promoting   bool  // a promotion is under way, further up the stack
+	uncancelled bool  // a shutdown had no room for all the cancels it wants
 	cqes        [128]uring.CQE
 
 	// closing makes ECANCELED an answer, so that nothing is resubmitted, and
 	// a kernel that takes nothing a reason to give up. Set without the guard,
 	// for whoever has it may be waiting for that kernel.
-	closing atomic.Bool
+	closing atomicBool
 }
 
 // kernel is what the driver needs of a ring. *uring.Ring is the real one; it
@@ -54,6 +54,12 @@ type kernel interface {
 	Overflowed() bool
 	NeedsTaskrun() bool
 	Close() error
+
+	// What is asked of a new ring, once.
+	Probe() (uring.Probe, error)
+	Features() uring.Features
+	SQEntries() uint32
+	IOWQMaxWorkers(bounded, unbounded uint32) ([2]uint32, error)
 }
 
 var _ kernel = (*uring.Ring)(nil)
@@ -129,14 +135,25 @@ func (b *backlog) pop() *Op {
 	return o
 }
 
-// tryInit gives the context its ring.
-func (u *UringContext) tryInit(entries uint32, cfg uring.Config) (*uring.Ring, error) {
+// opener makes rings: openRing, or a script in a test.
+type opener func(entries uint32, cfg uring.Config) (kernel, error)
+
+func openRing(entries uint32, cfg uring.Config) (kernel, error) {
 	ring, err := uring.New(entries, cfg)
 	if err != nil {
-		return nil, err
+		return nil, err // and not a kernel that is a nil pointer
+	}
+	return ring, nil
+}
+
+// tryInit gives the context its ring.
+func (u *UringContext) tryInit(open opener, entries uint32, cfg uring.Config) error {
+	ring, err := open(entries, cfg)
+	if err != nil {
+		return err
 	}
 	u.ring = ring
-	return ring, nil
+	return nil
 }
 
 // admit passes the request on to the kernel's queue, or lets it wait for its
@@ -290,7 +307,7 @@ func (u *UringContext) enter(getEvents bool) error {
 		}
 		u.accept(n)
 		again, err := u.answer(n, err)
-		if !again {
+		if !again && (err != nil || u.again == nil) { // else there is room now for those
 			return err
 		}
 		if n == 0 {
@@ -462,6 +479,10 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 		return at
 	}
 	o := *slot
+	if o.again { // it has ended, and is not with the kernel again yet
+		u.counters.staleCQEs.Add(1)
+		return at
+	}
 	if o.Timed {
 		if at == 0 {
 			at = now()
@@ -477,7 +498,7 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 	res := c.Res
 	if cutShort(res) && !o.partial {
 		if !u.closing.Load() && !o.unwanted() {
-			o.next, u.again = u.again, o
+			o.next, u.again, o.again = u.again, o, true
 			return at
 		}
 		res = -int32(unix.ECANCELED)
@@ -488,12 +509,13 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 }
 
 // resubmit puts requests that the kernel cancelled unasked back into the
-// queue, in the slots they have, unless somebody has asked for it since.
+// queue, in the slots they have, unless somebody has asked for it since, or
+// everything is being cancelled.
 func (u *UringContext) resubmit() {
 	for u.again != nil {
 		o := u.again
-		if o.unwanted() {
-			u.again, o.next = o.next, nil
+		if o.unwanted() || u.closing.Load() {
+			u.again, o.next, o.again = o.next, nil, false
 			u.removeOp(o.key())
 			u.finish(o, -int32(unix.ECANCELED), 0)
 			continue
@@ -502,7 +524,7 @@ func (u *UringContext) resubmit() {
 		if sqe == nil {
 			return // the queue is full: whoever flushes it comes by here again
 		}
-		u.again, o.next = o.next, nil
+		u.again, o.next, o.again = o.next, nil, false
 		u.counters.resubmitted.Add(1)
 		u.publish(sqe, o)
 	}
@@ -548,6 +570,7 @@ func wake(o *Op) {
 	for o != nil {
 		next := o.next // the waiter may reuse the Op as soon as it runs
 		o.next = nil
+		reach("wake")
 		o.done <- struct{}{}
 		o = next
 	}
@@ -556,6 +579,9 @@ func wake(o *Op) {
 // backOff is how long to leave the kernel alone when it takes nothing: first
 // not at all, then longer and longer, up to a millisecond.
 func backOff(try int) {
+	if paused("back off") {
+		return
+	}
 	if try < 4 {
 		runtime.Gosched()
 		return

@@ -15,7 +15,10 @@ type Driver struct {
 	handle *Handle
 	poll   *poll.Poll
 	events *poll.Events
-	signal atomic.Bool // a signal event has come and was not consumed
+	batch  []poll.Event // of the turn, those for registrations
+	news   []news       // of the turn
+	woken  []sleeper    // of the turn
+	signal atomic.Bool  // a signal event has come and was not consumed
 	closed bool
 }
 
@@ -59,7 +62,8 @@ func (d *Driver) Turn(max time.Duration) (int, error) {
 		return 0, asShutdown(err)
 	}
 	n := d.events.Len()
-	ready, woken := 0, false
+	woken := false
+	d.batch, d.woken = d.batch[:0], d.woken[:0]
 	for i := range n {
 		switch event := d.events.At(i); event.Token {
 		case TokenWakeup:
@@ -67,16 +71,50 @@ func (d *Driver) Turn(max time.Duration) (int, error) {
 		case TokenSignal:
 			d.signal.Store(true)
 		default:
-			ready++
-			h.registrations.dispatch(event)
+			d.batch = append(d.batch, event)
 		}
 	}
-	h.counters.events.Add(uint64(ready))
+	d.announce()
 	if woken {
 		h.dispatchCompletions()
 	}
 	return n, nil
 }
+
+// announce tells the turn's registrations what they are ready for.
+func (d *Driver) announce() {
+	if len(d.batch) == 0 {
+		return
+	}
+	counters := &d.handle.counters
+	d.news = d.handle.registrations.find(d.news[:0], d.batch)
+	for _, n := range d.news {
+		io := &n.registration.io
+		if bits := io.announce(n.ready); bits != 0 {
+			d.woken = append(d.woken, sleeper{io, bits})
+		}
+	}
+	for i, s := range d.woken {
+		s.io.send(s.bits, i == max(len(d.woken)-2, 0))
+	}
+	counters.events.Add(uint64(len(d.batch)))
+	if stale := len(d.batch) - len(d.news); stale > 0 {
+		counters.staleEvents.Add(uint64(stale))
+	}
+	clear(d.news) // keeps nothing alive
+	clear(d.woken)
+}
+
+// sleeper is somebody whom a turn wakes. The scheduler runs the one that was
+// woken last first, and the others in order: of several, the last but one is the
+// last to run.
+type sleeper struct {
+	io   *ScheduledIO
+	bits uint64
+}
+
+// Woke is how many sleepers in ScheduledIO.Wait the last turn has woken.
+func (d *Driver) Woke() int { return len(d.woken) }
 
 // Park turns the driver once, waiting for as long as it takes. Unpark ends it.
 func (d *Driver) Park() error { return d.ParkTimeout(-1) }

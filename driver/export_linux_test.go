@@ -47,6 +47,15 @@ func NewScripted(cfg Config, k Kernel) (*Driver, error) {
 	return d, nil
 }
 
+// NewOpening makes a driver whose rings come from open, as a kernel's would.
+func NewOpening(cfg Config, open func(entries uint32, cfg uring.Config) (Kernel, error)) (*Driver, error) {
+	d, err := New(cfg)
+	if err == nil {
+		d.handle.open = open
+	}
+	return d, err
+}
+
 func newSharedOn(k Kernel, h *Handle) *shared {
 	s := &shared{kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	s.context = UringContext{ring: k, counters: &h.counters, depth: h.cfg.Depth}

@@ -43,6 +43,8 @@ type fakeKernel struct {
 	order   []uint64
 	deaf    bool
 	prompt  bool
+	unknown error // what it says to a probe
+	limited int   // calls that limit its workers
 	closed  bool
 }
 
@@ -312,6 +314,17 @@ func (f *fakeKernel) Overflowed() bool {
 }
 
 func (f *fakeKernel) NeedsTaskrun() bool { return false }
+
+func (f *fakeKernel) Probe() (uring.Probe, error) { return uring.Probe{}, f.unknown }
+
+func (f *fakeKernel) Features() uring.Features { return uring.FeatExtArg }
+
+func (f *fakeKernel) SQEntries() uint32 { return uint32(f.size) }
+
+func (f *fakeKernel) IOWQMaxWorkers(uint32, uint32) (was [2]uint32, err error) {
+	f.limited++
+	return was, nil
+}
 
 func (f *fakeKernel) Close() error {
 	f.mu.Lock()

@@ -25,8 +25,10 @@ type Handle struct {
 	registrations registrations
 	counters      counters
 	holds         *holds
+	open          opener
 
 	state     atomic.Uint32 // State
+	off       atomic.Bool   // DisableRing was called: nothing is registered any more
 	initMu    sync.Mutex    // one set-up at a time
 	retryAt   atomic.Int64  // no set-up before then, on the driver's clock
 	fallbacks []Fallback    // guarded by initMu
@@ -41,10 +43,10 @@ type Handle struct {
 }
 
 func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
-	h := &Handle{cfg: cfg, registry: registry, waker: waker}
+	h := &Handle{cfg: cfg, registry: registry, waker: waker, open: openRing}
 	h.registrations.counters = &h.counters
 	h.registrations.registry = registry
-	h.holds = newHolds(cfg.Holds, &h.counters, h.AddUringSource, func(fd int) {
+	h.holds = newHolds(cfg.Holds, &h.counters, h.openRing, h.AddUringSource, func(fd int) {
 		// A ring that is not in the registry any more needs no removal.
 		_ = registry.Deregister(poll.SourceFd(fd))
 	})
@@ -53,6 +55,11 @@ func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
 		h.state.Store(uint32(StateUnsupported))
 	}
 	return h
+}
+
+// openRing makes a ring of the kernel's, or a scripted one.
+func (h *Handle) openRing(entries uint32, cfg uring.Config) (kernel, error) {
+	return h.open(entries, cfg)
 }
 
 // Unpark ends a turn that waits, or else makes the next one not wait.
@@ -100,11 +107,12 @@ func (h *Handle) AddUringSource(fd int) error {
 // CheckAndInit reports whether requests with the operation can be registered.
 // The first call sets the ring up; where that cannot be done, the reason is
 // recorded and the answer is no, for good if the kernel will not have it and
-// for the moment if it only lacks something. It fails only after Shutdown.
+// for the moment if it only lacks something. After DisableRing the answer is no.
+// It fails only after Shutdown.
 func (h *Handle) CheckAndInit(op uring.Op) (bool, error) {
 	switch h.State() {
 	case StateInitialized:
-		return h.probed.Supports(op), nil
+		return !h.off.Load() && h.probed.Supports(op), nil
 	case StateUnsupported:
 		return false, nil
 	}
@@ -119,8 +127,11 @@ func (h *Handle) CheckAndInit(op uring.Op) (bool, error) {
 	if h.State() == StateUninitialized {
 		h.init()
 	}
-	return h.State() == StateInitialized && h.probed.Supports(op), nil
+	return h.usable() && h.probed.Supports(op), nil
 }
+
+// usable tells whether requests can be registered.
+func (h *Handle) usable() bool { return h.State() == StateInitialized && !h.off.Load() }
 
 // retryAfter is how long an inconclusive failure is taken for an answer.
 const retryAfter = 100 * time.Millisecond
@@ -173,7 +184,7 @@ func (h *Handle) setUp() error {
 }
 
 func (h *Handle) setUpThread() error {
-	t, err := newThread(h.cfg.RingEntries, h.cfg.Depth, &h.counters, h.adopt)
+	t, err := newThread(h.openRing, h.cfg.RingEntries, h.cfg.Depth, &h.counters, h.adopt)
 	if err != nil {
 		return err
 	}
@@ -182,12 +193,12 @@ func (h *Handle) setUpThread() error {
 }
 
 func (h *Handle) setUpShared() error {
-	s, ring, err := newShared(h.cfg.RingEntries, h.cfg.Depth, &h.counters)
+	s, err := newShared(h.openRing, h.cfg.RingEntries, h.cfg.Depth, &h.counters)
 	if err != nil {
 		return err
 	}
-	if err = h.adopt(ring); err == nil {
-		err = h.AddUringSource(ring.Fd())
+	if err = h.adopt(s.context.ring); err == nil {
+		err = h.AddUringSource(s.context.ring.Fd())
 	}
 	if err != nil {
 		// Without the registry nobody would look at the ring: no ring at all
@@ -200,7 +211,7 @@ func (h *Handle) setUpShared() error {
 }
 
 // adopt reads from a new ring what the handle wants to know of it.
-func (h *Handle) adopt(ring *uring.Ring) error {
+func (h *Handle) adopt(ring kernel) error {
 	probed, err := ring.Probe()
 	if err != nil {
 		return fmt.Errorf("eddy: io_uring operations cannot be probed: %w", err)
@@ -218,13 +229,13 @@ func (h *Handle) Supports(op uring.Op) bool {
 
 // RegisterOp hands the request to the kernel, soon. On nil the Op is the
 // driver's, see Op. Errors are ErrNoRing if there is no ring (CheckAndInit
-// says so first), ErrShutdown, and EAGAIN if there are 1<<24 requests in
-// flight; the kernel has not seen the request then and the Op is the caller's,
+// says so first) or DisableRing was called, ErrShutdown, and EAGAIN if there are
+// 1<<24 requests in flight; the kernel has not seen the request then and the Op is the caller's,
 // with what it owns released.
 func (h *Handle) RegisterOp(o *Op) error {
 	o.reset()
 	err := ErrNoRing
-	if h.State() == StateInitialized {
+	if h.usable() {
 		err = h.uring.register(o)
 	}
 	if err != nil {
@@ -243,7 +254,7 @@ func (h *Handle) RegisterOp(o *Op) error {
 // It is meant for few requests at once that take microseconds, by callers
 // that may have to leave: a thread is blocked for as long as patience lasts.
 func (h *Handle) HoldOp(patience time.Duration, ops ...*Op) (bool, error) {
-	if h.State() != StateInitialized {
+	if !h.usable() {
 		return false, ErrNoRing
 	}
 	if len(ops) > holdEntries {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/eddyio/eddy/internal/slab"
@@ -34,7 +33,7 @@ const holdEntries = 64
 //
 // so that nobody ever waits for a holder, who is in the kernel.
 type hold struct {
-	mu      sync.Mutex
+	mu      mutex
 	stray   bool
 	context UringContext
 	pool    *holds
@@ -42,7 +41,7 @@ type hold struct {
 
 // holds is the pool.
 type holds struct {
-	mu       sync.Mutex
+	mu       mutex
 	free     []*hold
 	made     int // rings there are
 	held     int // of these, with a caller that waits in the kernel
@@ -50,12 +49,13 @@ type holds struct {
 	closed   bool
 	strays   map[*hold]struct{}
 	counters *counters
+	open     opener
 	watch    func(fd int) error // puts a ring's fd in the registry
 	unwatch  func(fd int)
 }
 
-func newHolds(limit int, c *counters, watch func(int) error, unwatch func(int)) *holds {
-	return &holds{limit: limit, counters: c, watch: watch, unwatch: unwatch, strays: map[*hold]struct{}{}}
+func newHolds(limit int, c *counters, open opener, watch func(int) error, unwatch func(int)) *holds {
+	return &holds{limit: limit, counters: c, open: open, watch: watch, unwatch: unwatch, strays: map[*hold]struct{}{}}
 }
 
 // get takes a hold from the pool, or makes one.
@@ -83,9 +83,9 @@ func (p *holds) get() (*hold, error) {
 	h := &hold{pool: p}
 	h.context.counters = p.counters
 	h.context.depth = holdEntries
-	ring, err := h.context.tryInit(holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags})
-	if err == nil && !ring.Features().Has(uring.FeatExtArg) {
-		err = errors.Join(ErrNoHold, ring.Close()) // to wait with a limit needs 5.11
+	err := h.context.tryInit(p.open, holdEntries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags})
+	if err == nil && !h.context.ring.Features().Has(uring.FeatExtArg) {
+		err = errors.Join(ErrNoHold, h.context.ring.Close()) // to wait with a limit needs 5.11
 	}
 	if err != nil {
 		p.mu.Lock()
@@ -242,8 +242,11 @@ func (p *holds) shutdown(ctx context.Context) []Stuck {
 		h.context.close(true)
 	}
 	await(ctx, func() bool {
+		forget("shutdown", nil)
 		p.cancelStrays()
+		forget("cancelled", nil)
 		p.turn()
+		forget("turned", nil)
 		held, strays := p.count()
 		return held+strays == 0
 	})
@@ -270,12 +273,16 @@ func (p *holds) list() []*hold {
 	return slices.Collect(maps.Keys(p.strays))
 }
 
-// cancelStrays asks the kernel, once for each stray, to give up what is on it.
+// cancelStrays asks the kernel, once for each request of a stray, to give it up.
 func (p *holds) cancelStrays() {
 	for _, h := range p.list() {
 		h.mu.Lock()
-		if h.stray && !h.context.closing.Load() {
+		switch {
+		case !h.stray:
+		case !h.context.closing.Load():
 			h.context.beginClose()
+		case h.context.uncancelled:
+			h.context.cancelAll()
 		}
 		list := h.context.takeWoken()
 		h.mu.Unlock()

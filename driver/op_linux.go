@@ -50,8 +50,8 @@ type Op struct {
 	// Timed makes the driver note when it passes the request on; see Delay.
 	Timed bool
 
-	state   atomic.Uint32 // Lifecycle
-	asked   atomic.Bool   // somebody wants it cancelled: ECANCELED is an answer
+	state   atomicUint32  // Lifecycle
+	asked   atomicBool    // somebody wants it cancelled: ECANCELED is an answer
 	place   atomic.Uint64 // the slab.Key, once the request has a slot: a late wish to cancel looks at it any time
 	next    *Op           // in the submitter's queue, in the backlog, in a list to wake
 	done    chan struct{} // capacity 1: one token when a Waiting request completes
@@ -60,6 +60,8 @@ type Op struct {
 	flags   uring.CQEFlags
 	partial bool // a first completion has set res; the terminal one does not
 	lost    bool // a stand-in that keeps memory whose completion was lost
+	again   bool // the kernel has ended it, and it waits to be submitted once more
+	told    bool // a shutdown has asked the kernel to give it up
 	cancel  bool // in the submitter's queue: not a request but the wish to cancel target
 	target  *Op
 	home    home // where it was registered, for CancelOp
@@ -95,6 +97,7 @@ func (o *Op) Done() <-chan struct{} { return o.done }
 // Wait blocks until the request has completed.
 func (o *Op) Wait() {
 	if o.Park() {
+		block("wait", func() bool { return len(o.done) > 0 })
 		<-o.done
 	}
 }
@@ -129,7 +132,7 @@ func (o *Op) reset() {
 	o.asked.Store(false)
 	o.place.Store(0)
 	o.next, o.target = nil, nil
-	o.res, o.flags, o.partial = 0, 0, false
+	o.res, o.flags, o.partial, o.again, o.told = 0, 0, false, false, false
 	if o.Timed {
 		o.queued, o.taken = now(), 0
 	}
@@ -172,9 +175,7 @@ func (o *Op) finish(res int32, flags uring.CQEFlags, c *counters) (wake bool) {
 func (o *Op) dispose(c *counters) {
 	if o.YieldsFd && o.res >= 0 {
 		c.disposed.Add(1)
-		// The result of close(2) has no owner either: on Linux the number is
-		// free whatever it says.
-		_ = unix.Close(int(o.res))
+		closeResult(int(o.res))
 	}
 }
 
@@ -209,7 +210,5 @@ func cutShort(res int32) bool {
 // unwanted says that somebody wants it cancelled.
 func (o *Op) unwanted() bool { return o.asked.Load() || o.State() == Cancelled }
 
+// epoch is when the driver's clock began, see now.
 var epoch = time.Now()
-
-// now is the driver's clock: monotonic, since the process began.
-func now() time.Duration { return time.Since(epoch) }

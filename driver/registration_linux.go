@@ -16,8 +16,11 @@ import (
 // Registration is a descriptor in the registry, edge-triggered, for as long as
 // it lives. The descriptor stays the caller's: deregister it before closing it.
 // All methods may be called by any goroutine.
+//
+// It can be embedded in a larger structure, so that all of a connection's state
+// lies together; see Handle.RegisterAt.
 type Registration struct {
-	io    *ScheduledIO
+	io    ScheduledIO
 	set   *registrations
 	fd    int
 	key   slab.Key
@@ -28,7 +31,7 @@ type Registration struct {
 // of the turn after its Deregister, when no fetched event can refer to it.
 type registrations struct {
 	mu       sync.Mutex
-	slots    slab.Slab[*ScheduledIO]
+	slots    slab.Slab[*Registration]
 	pending  []slab.Key
 	closed   bool
 	registry *poll.Registry
@@ -40,40 +43,58 @@ type registrations struct {
 // of poll.Registry.Register, poll.ErrNotPollable for regular files among them,
 // and ErrShutdown.
 func (h *Handle) Register(fd int, interest poll.Interest) (*Registration, error) {
+	r := new(Registration)
+	if err := h.RegisterAt(r, fd, interest); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// RegisterAt is Register with the caller's memory, a zero Registration. It must
+// not be moved or used for another descriptor from then on, even if the call
+// fails.
+func (h *Handle) RegisterAt(r *Registration, fd int, interest poll.Interest) error {
 	set := &h.registrations
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	if set.closed {
-		return nil, ErrShutdown
+		return ErrShutdown
 	}
-	io := new(ScheduledIO)
-	key, _ := set.slots.Insert(io)
+	key, _ := set.slots.Insert(r)
 	if key == 0 {
-		return nil, fmt.Errorf("eddy: %d registrations: %w", set.slots.Len(), unix.ENOSPC)
+		return fmt.Errorf("eddy: %d registrations: %w", set.slots.Len(), unix.ENOSPC)
 	}
+	r.set, r.fd, r.key = set, fd, key
 	if err := set.registry.Register(poll.SourceFd(fd), poll.Token(key), interest); err != nil {
 		set.slots.Remove(key)
-		return nil, err
+		return err
 	}
 	set.counters.registrations.Add(1)
-	return &Registration{io: io, set: set, fd: fd, key: key}, nil
+	return nil
 }
 
-// dispatch passes an event on to its registration.
-func (s *registrations) dispatch(e poll.Event) {
+// IO is the descriptor's readiness, for those who act on it without Ready.
+func (r *Registration) IO() *ScheduledIO { return &r.io }
+
+// Fd is the descriptor, without a promise that it is still open.
+func (r *Registration) Fd() int { return r.fd }
+
+// news is an event and whom it concerns.
+type news struct {
+	registration *Registration
+	ready        poll.Ready
+}
+
+// find looks up all of a turn's events under one lock.
+func (s *registrations) find(turn []news, events []poll.Event) []news {
 	s.mu.Lock()
-	slot, ok := s.slots.Get(slab.Key(e.Token))
-	var io *ScheduledIO
-	if ok {
-		io = *slot
+	for _, e := range events {
+		if slot, ok := s.slots.Get(slab.Key(e.Token)); ok {
+			turn = append(turn, news{*slot, e.Ready})
+		}
 	}
 	s.mu.Unlock()
-	if !ok {
-		s.counters.staleEvents.Add(1)
-		return
-	}
-	io.setReadiness(e.Ready)
-	io.wake(e.Ready)
+	return turn
 }
 
 // releasePending vacates the slots of registrations that have ended.
@@ -90,14 +111,14 @@ func (s *registrations) releasePending() {
 func (s *registrations) shutdown() {
 	s.mu.Lock()
 	s.closed = true
-	var all []*ScheduledIO
-	s.slots.Each(func(_ slab.Key, io **ScheduledIO) bool {
-		all = append(all, *io)
+	var all []*Registration
+	s.slots.Each(func(_ slab.Key, r **Registration) bool {
+		all = append(all, *r)
 		return true
 	})
 	s.mu.Unlock()
-	for _, io := range all {
-		io.shutdown()
+	for _, r := range all {
+		r.io.Shutdown()
 	}
 }
 
@@ -169,6 +190,21 @@ func (r *Registration) TryIO(interest poll.Interest, f func() error) error {
 // after the event are kept.
 func (r *Registration) ClearReady(e ReadyEvent) { r.io.clearReadiness(e) }
 
+// Reregister changes what the descriptor is watched for. What it is ready for at
+// that moment is announced anew. It returns fs.ErrClosed after Deregister.
+func (r *Registration) Reregister(interest poll.Interest) error {
+	s := r.set
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.ended {
+		return fs.ErrClosed
+	}
+	if s.closed {
+		return ErrShutdown
+	}
+	return s.registry.Reregister(poll.SourceFd(r.fd), poll.Token(r.key), interest)
+}
+
 // Deregister takes the descriptor out of the registry and wakes everybody who
 // waits for it, with fs.ErrClosed. It returns fs.ErrClosed the second time. An
 // EBADF means that the descriptor was closed before.
@@ -189,6 +225,6 @@ func (r *Registration) Deregister() error {
 		s.pending = append(s.pending, r.key)
 	}
 	s.mu.Unlock()
-	r.io.shutdown()
+	r.io.Shutdown()
 	return err
 }

@@ -3,8 +3,6 @@ package driver
 import (
 	"context"
 	"runtime"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/eddyio/eddy/uring"
@@ -16,10 +14,10 @@ import (
 // On one processor this is what makes batches: the flusher lets every
 // goroutine that is ready to run push its request first, then enters once.
 type shared struct {
-	mu      sync.Mutex
+	mu      mutex
 	context UringContext
 	closed  bool
-	kicked  atomic.Bool
+	kicked  atomicBool
 	kick    chan struct{} // capacity 1, and kicked says whether it is full: sending never blocks
 	quit    chan struct{}
 	ended   chan struct{} // closed when the flusher has returned
@@ -36,16 +34,15 @@ const eager = 4
 // thread that submitted.
 const sharedFlags = uring.SetupCoopTaskrun | uring.SetupTaskrunFlag | uring.SetupSubmitAll | uring.SetupNoSQArray
 
-func newShared(entries uint32, depth int, c *counters) (*shared, *uring.Ring, error) {
+func newShared(open opener, entries uint32, depth int, c *counters) (*shared, error) {
 	s := &shared{kick: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
 	s.context.counters = c
 	s.context.depth = depth
-	ring, err := s.context.tryInit(entries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags})
-	if err != nil {
-		return nil, nil, err
+	if err := s.context.tryInit(open, entries, uring.Config{Flags: uring.SetupClamp, Optional: sharedFlags}); err != nil {
+		return nil, err
 	}
 	go s.flush()
-	return s, ring, nil
+	return s, nil
 }
 
 func (s *shared) register(o *Op) error {
@@ -65,12 +62,14 @@ func (s *shared) register(o *Op) error {
 		_ = s.context.submit() // requests it concerns are failed if it fails
 	}
 	s.mu.Unlock()
+	forget("registered", nil)
 	s.signal()
 	return nil
 }
 
 func (s *shared) signal() {
 	if !s.kicked.Load() && s.kicked.CompareAndSwap(false, true) {
+		reach("kick")
 		s.kick <- struct{}{}
 	}
 }
@@ -79,19 +78,19 @@ func (s *shared) signal() {
 func (s *shared) flush() {
 	defer close(s.ended)
 	for {
-		select {
-		case <-s.kick:
-		case <-s.quit:
+		if !receive(s.kick, s.quit) {
 			return
 		}
 		runtime.Gosched() // let those who are ready to push do so first
 		s.kicked.Store(false)
 		s.turn()
+		reach("turned")
 	}
 }
 
 // turn submits what is queued and reaps what has completed.
 func (s *shared) turn() {
+	forget("turn", nil)
 	s.mu.Lock()
 	u := &s.context
 	for {
@@ -107,7 +106,9 @@ func (s *shared) turn() {
 	}
 	list := u.takeWoken()
 	s.mu.Unlock()
+	forget("wake", list)
 	wake(list)
+	forget("turned", nil)
 }
 
 func (s *shared) cancel(o *Op) {
@@ -121,6 +122,7 @@ func (s *shared) cancel(o *Op) {
 	}
 	list := u.takeWoken()
 	s.mu.Unlock()
+	forget("wake", list)
 	wake(list)
 }
 
@@ -135,15 +137,20 @@ func (s *shared) shutdown(ctx context.Context) []Stuck {
 	s.context.beginClose()
 	list := s.context.takeWoken()
 	s.mu.Unlock()
+	forget("wake", list)
 	wake(list)
 
 	drained := await(ctx, func() bool {
 		s.turn()
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.context.uncancelled {
+			s.context.cancelAll()
+		}
 		return s.context.drained()
 	})
 	close(s.quit)
+	block("flusher ends", func() bool { return isClosed(s.ended) })
 	<-s.ended
 
 	s.mu.Lock()
@@ -168,6 +175,12 @@ func await(ctx context.Context, done func() bool) bool {
 	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
 		if done() {
 			return true
+		}
+		if paused("drain") {
+			if ctx.Err() != nil {
+				return done()
+			}
+			continue
 		}
 		t := time.NewTimer(pause)
 		select {

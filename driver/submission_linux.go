@@ -61,10 +61,32 @@ func (u *UringContext) beginClose() {
 	for o := u.backlog.pop(); o != nil; o = u.backlog.pop() {
 		u.refuse(o, unix.ECANCELED)
 	}
-	u.ops.Each(func(key slab.Key, _ **Op) bool {
-		// A refusal leaves the drain as the only hope, which is bounded.
-		return u.pushCancel(key) == nil
-	})
+	u.cancelAll()
 	_ = u.submitGetEvents()
 	u.dispatchCompletions()
+}
+
+// cancelAll asks the kernel to give up what it was not asked for yet. Where it
+// takes no more for the moment the rest is for the next call.
+func (u *UringContext) cancelAll() {
+	u.uncancelled = false
+	u.ops.Each(func(key slab.Key, p **Op) bool {
+		o := *p
+		if !o.told && u.pushCancel(key) != nil {
+			u.uncancelled = true
+			return false
+		}
+		o.told = true
+		return true
+	})
+}
+
+// isClosed tells whether a channel that carries nothing has been closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,11 +28,11 @@ import (
 //	&shut      has ended                is refused
 //	other      awake                    joins the requests already there
 type thread struct {
-	head    atomic.Pointer[Op]
+	head    atomicPointer[Op]
 	asleep  Op
 	shut    Op
 	wakefd  *sys.FD // an eventfd; pushers use it while a shutdown closes it
-	closing atomic.Pointer[closing]
+	closing atomicPointer[closing]
 	context UringContext
 	once    sync.Once
 	ended   chan struct{} // closed when the thread has left its loop
@@ -50,7 +49,7 @@ type closing struct {
 // asks for completions and at no other time (6.0, 6.1).
 const threadFlags = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupClamp
 
-func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) error) (*thread, error) {
+func newThread(open opener, entries uint32, depth int, c *counters, ready func(kernel) error) (*thread, error) {
 	fd, err := sys.EventCreate()
 	if err != nil {
 		return nil, fmt.Errorf("eddy: eventfd: %w", err)
@@ -59,7 +58,7 @@ func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) e
 	t.context.counters = c
 	t.context.depth = depth
 	started := make(chan error)
-	go t.run(entries, ready, started)
+	go t.run(open, entries, ready, started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(err, t.wakefd.Close())
 	}
@@ -68,20 +67,20 @@ func newThread(entries uint32, depth int, c *counters, ready func(*uring.Ring) e
 
 // run is the thread. The ring is made here, since the kernel ties it to the
 // thread that makes it.
-func (t *thread) run(entries uint32, ready func(*uring.Ring) error, started chan<- error) {
+func (t *thread) run(open opener, entries uint32, ready func(kernel) error, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	u := &t.context
-	ring, err := u.tryInit(entries, uring.Config{
+	err := u.tryInit(open, entries, uring.Config{
 		Flags:    threadFlags,
 		Optional: uring.SetupSubmitAll | uring.SetupNoSQArray,
 	})
 	if err == nil {
-		if err = ready(ring); err == nil {
+		if err = ready(u.ring); err == nil {
 			err = t.arm()
 		}
 		if err != nil {
-			ring.Close()
+			u.ring.Close()
 		}
 	}
 	started <- err
@@ -114,6 +113,7 @@ func (t *thread) arm() error {
 func (t *thread) loop() {
 	u := &t.context
 	for failed := 0; ; {
+		forget("loop", nil)
 		took := t.take()
 		if took > 0 || u.ring.Queued() > 0 {
 			if u.submitGetEvents() == nil {
@@ -218,7 +218,7 @@ func (t *thread) wake() {
 	}
 	t.context.counters.wakeups.Add(1)
 	// A counter that is full (EAGAIN) has long woken the thread.
-	_ = sys.EventAdd(fd)
+	_ = eventAdd(fd)
 	// Nothing depends on what close(2) says of an eventfd.
 	_ = t.wakefd.Release()
 }
@@ -247,6 +247,7 @@ func (t *thread) shutdown(ctx context.Context) []Stuck {
 		t.closing.Store(c)
 		t.context.closing.Store(true)
 		t.wake()
+		block("thread ends", func() bool { return isClosed(t.ended) })
 		<-t.ended
 		_ = t.wakefd.Close()
 		stuck = c.stuck
@@ -275,8 +276,16 @@ func (t *thread) close(c *closing) bool {
 	case u.drained():
 		u.close(true)
 	case c.ctx.Err() != nil:
-		c.stuck = u.close(false)
+		// A last look, for what the kernel has finished since the wait: it was
+		// in time, and nobody would look again.
+		_ = u.submitGetEvents()
+		u.dispatchCompletions()
+		wake(u.takeWoken())
+		c.stuck = u.close(u.drained())
 	default:
+		if u.uncancelled {
+			u.cancelAll()
+		}
 		_ = u.wait(1, 2*time.Millisecond)
 		u.dispatchCompletions()
 		wake(u.takeWoken())

@@ -158,7 +158,7 @@ func TestSignalsNeitherCutNorStretchTimeout(t *testing.T) {
 			t.Fatalf("millis %v: a timeout of %v has not ended after %v", millis, timeout, patience)
 		}
 		stop.Store(true)
-		if n := <-sent; n < 10 {
+		if n := <-sent; n < 3 { // some 90, but where processors are emulated
 			t.Errorf("millis %v: only %d signals sent: the test tests nothing", millis, n)
 		}
 	}
@@ -205,6 +205,9 @@ func TestSignalsDoNotEndAWaitWithoutTimeout(t *testing.T) {
 // TestKernelWithoutPwait2 runs a child in which epoll_pwait2 fails as on a kernel
 // that lacks it, and as under a filter that is older than the call.
 func TestKernelWithoutPwait2(t *testing.T) {
+	if !seccomptest.Supported() {
+		t.Skip("SKIPPED: no seccomp here")
+	}
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

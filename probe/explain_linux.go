@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func Explain(err error) (Reason, State, []string) {
 //	errno            reason            if                               state
 //	ENOSYS           seccomp           a filter, and kernel 5.1 or up   unusable
 //	                 enosys            otherwise                        unusable
-//	EPERM            sysctl            the sysctl forbids it            unusable
+//	EPERM            sysctl            the sysctl forbids io_uring      unusable
 //	                 seccomp           a filter                         unusable
 //	                 security-module   otherwise                        unusable
 //	EACCES           seccomp           a filter                         unusable
@@ -60,7 +61,7 @@ func explain(call string, errno syscall.Errno, f facts) (Reason, State, []string
 		reason, why = explainMissing(f)
 		state = Unusable
 	case unix.EPERM, unix.EACCES:
-		reason, why = explainForbidden(errno, f)
+		reason, why = explainForbidden(call, errno, f)
 		state = Unusable
 	case unix.ENOMEM:
 		reason, why = explainMemory(f)
@@ -104,8 +105,8 @@ func explainMissing(f facts) (Reason, []string) {
 // explainForbidden is for EPERM and EACCES. The sysctl answers EPERM only, and
 // where it forbids io_uring that is certain; a filter is likely where there is
 // one; what is left are the security modules.
-func explainForbidden(errno syscall.Errno, f facts) (Reason, []string) {
-	if errno == unix.EPERM {
+func explainForbidden(call string, errno syscall.Errno, f facts) (Reason, []string) {
+	if errno == unix.EPERM && strings.HasPrefix(call, "io_uring_") {
 		if why := sysctlForbids(f); why != "" {
 			return ReasonSysctl, []string{why}
 		}

@@ -167,3 +167,16 @@ func TestOperationCompiledOutIsNotListed(t *testing.T) {
 		}
 	}
 }
+
+// TestSysctlIsNotBlamedForEpoll: kernel.io_uring_disabled forbids rings, nothing
+// else.
+func TestSysctlIsNotBlamedForEpoll(t *testing.T) {
+	two := 2
+	f := facts{status: status{seccomp: seccompFilter}, limits: Limits{URingDisabled: &two}}
+	if reason, _, evidence := explain("epoll_create1", unix.EPERM, f); reason != ReasonSeccomp {
+		t.Errorf("%s %q", reason, evidence)
+	}
+	if reason, _, evidence := explain("io_uring_register", unix.EPERM, f); reason != ReasonSysctl {
+		t.Errorf("%s %q", reason, evidence)
+	}
+}

@@ -144,6 +144,9 @@ func TestFilterIsToldFromMissingKernelSupport(t *testing.T) {
 }
 
 func TestFilterOnEpollIsReported(t *testing.T) {
+	if !seccomptest.Supported() {
+		t.Skip("no seccomp here")
+	}
 	report := fromChild[probe.Report](t, "pwait2-enosys")
 	if report.Epoll.State != probe.Usable || report.Epoll.Nanoseconds {
 		t.Errorf("without epoll_pwait2: %+v", report.Epoll)
@@ -203,10 +206,16 @@ const nobody = 65534
 // noLockedMemory probes as a user who may not lock any memory, and then again
 // with 1 MiB.
 func noLockedMemory() any {
+	// An ordinary user cannot raise the hard limit, which is 64 KiB on kernels
+	// before 5.16.
+	const most = 1 << 20
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: most, Max: most}); err != nil {
+		panic(err)
+	}
 	becomeNobody()
 	var reports []probe.Report
-	for _, soft := range []uint64{0, 1 << 20} {
-		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: soft, Max: 1 << 20}); err != nil {
+	for _, soft := range []uint64{0, most} {
+		if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &unix.Rlimit{Cur: soft, Max: most}); err != nil {
 			panic(err)
 		}
 		reports = append(reports, probe.Get())
@@ -243,7 +252,9 @@ func TestLockedMemoryLimitIsNamed(t *testing.T) {
 		t.Fatalf("%d reports", len(reports))
 	}
 	u := reports[0].URing
-	counts := !kernelIsFrom(t, 5, 12) || kernelIsFrom(t, 6, 14)
+	// The feature came with the kernel that stopped counting, and with its
+	// io_uring to the stable releases of an older one.
+	counts := !slices.Contains(reports[1].URing.Features, "native_workers") || kernelIsFrom(t, 6, 14)
 	switch {
 	case !counts && u.State != probe.Usable:
 		t.Errorf("the kernel does not count rings: %+v", u)

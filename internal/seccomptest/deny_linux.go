@@ -64,6 +64,16 @@ func Deny(errno syscall.Errno, numbers ...uintptr) error {
 	return nil
 }
 
+// Supported reports whether there is seccomp(2) here. Emulators of a processor
+// that run a program on another machine's kernel do not have it.
+func Supported() bool {
+	action := new(uint32)
+	*action = unix.SECCOMP_RET_ERRNO
+	// SAFETY: the kernel reads action, which is ours, during the call only.
+	_, _, failed := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(action)))
+	return failed == 0
+}
+
 // filter is the program, in classic BPF:
 //
 //	load the architecture

@@ -1,0 +1,9 @@
+//go:build !race
+
+package sys
+
+const racing = false
+
+func kernelWrote([]byte) {}
+
+func kernelReads([]byte) {}

@@ -1,0 +1,19 @@
+package sys
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// AwaitReadable is ppoll(2) for one descriptor and one direction, through the
+// scheduler: it waits for up to nanos, below a second, and reports whether a
+// read would not block. An interruption counts as no.
+func AwaitReadable(fd int, nanos int64) bool {
+	poll := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
+	timeout := unix.NsecToTimespec(nanos)
+	// SAFETY: the kernel uses both while the call lasts; a goroutine's stack
+	// does not move during a system call.
+	n, _, errno := unix.Syscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&poll)), 1, uintptr(unsafe.Pointer(&timeout)), 0, 0, 0)
+	return errno == 0 && n == 1
+}
