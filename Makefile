@@ -6,11 +6,14 @@ GO       ?= go
 LINTER    = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BIN       = $(CURDIR)/.bin
 PACKAGES  = ./...
+MODULES   = cmd/eddy internal/fusetest internal/peertest internal/kernels
 TIMEOUT   = -timeout 10m
+# How long make soak runs.
+TIME     ?= 10m
 
-.PHONY: test build vet lint unit race backends checkptr stress cross command fuse clean
+.PHONY: test build vet lint unit race backends checkptr stress cross command fuse peers explore mistakes fuzz soak kernels clean
 
-test: build vet lint cross unit race backends checkptr stress command fuse
+test: build vet lint cross unit race backends checkptr stress explore fuzz command fuse peers
 
 build:
 	$(GO) build $(PACKAGES)
@@ -18,14 +21,13 @@ build:
 
 vet:
 	$(GO) vet $(PACKAGES)
-	$(GO) -C cmd/eddy vet ./...
-	$(GO) -C internal/fusetest vet ./...
+	for m in $(MODULES); do $(GO) -C $$m vet ./... || exit 1; done
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "not formatted"; exit 1; }
 
 lint: $(BIN)/staticcheck
 	$(BIN)/staticcheck -checks all $(PACKAGES)
-	cd cmd/eddy && $(BIN)/staticcheck -checks all ./...
-	cd internal/fusetest && $(BIN)/staticcheck -checks all ./...
+	$(BIN)/staticcheck -checks all -tags explore ./driver
+	for m in $(MODULES); do (cd $$m && $(BIN)/staticcheck -checks all ./...) || exit 1; done
 
 $(BIN)/staticcheck:
 	GOBIN=$(BIN) $(GO) install $(LINTER)
@@ -51,10 +53,10 @@ race:
 # The suite runs over every backend by itself; here the environment forces each
 # in turn, as a user would.
 backends:
-	for b in uring epoll portable; do EDDY_BACKEND=$$b $(GO) test $(TIMEOUT) -count=1 . || exit 1; done
+	for b in uring epoll portable; do EDDY_BACKEND=$$b $(GO) test $(TIMEOUT) -count=1 -short . || exit 1; done
 
 checkptr:
-	$(GO) test $(TIMEOUT) -gcflags=all=-d=checkptr . ./driver ./uring ./poll
+	$(GO) test $(TIMEOUT) -short -gcflags=all=-d=checkptr . ./driver ./uring ./poll
 
 # Freed memory is overwritten at once and the collector never rests: whoever
 # keeps a pointer that nobody sees finds garbage under it.
@@ -67,6 +69,28 @@ command:
 # Needs root and /dev/fuse.
 fuse:
 	$(GO) -C internal/fusetest test $(TIMEOUT) -count=1 ./...
+
+# Real peers: net/http, HTTP/2, WebSocket, gRPC, Redis, curl, h2load, wrk. What is
+# not installed is skipped, and says so.
+peers:
+	$(GO) -C internal/peertest test $(TIMEOUT) -count=1 ./...
+
+# Every schedule of up to three requests, on the real code.
+explore:
+	$(GO) vet -tags explore ./driver
+	$(GO) test $(TIMEOUT) -count=1 -tags explore -run '^TestExplore' ./driver
+
+# The explorer must catch each seeded mistake; compiles the package once for each.
+mistakes:
+	$(GO) test -timeout 40m -count=1 -tags mistakes -run '^TestExplorerCatchesEveryMistake$$' ./driver
+
+# Each target for a bounded count; what it finds it writes to testdata/fuzz.
+FUZZ = -run '^$$' -fuzzminimizetime 1x
+fuzz:
+	$(GO) test $(FUZZ) -fuzz '^FuzzDispatch$$' -fuzztime 20000x ./driver
+	$(GO) test $(FUZZ) -fuzz '^FuzzEncode$$' -fuzztime 20000x ./uring
+	$(GO) test $(FUZZ) -fuzz '^FuzzProc$$' -fuzztime 20000x ./probe
+	$(GO) -C cmd/eddy test $(FUZZ) -fuzz '^FuzzNames$$' -fuzztime 800x ./internal/copytree
 
 clean:
 	rm -rf $(BIN)

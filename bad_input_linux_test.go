@@ -32,10 +32,18 @@ func TestPermissionErrorIsNotErrPermission(t *testing.T) {
 // A misaligned O_DIRECT request is answered by the kernel, and as with os.File.
 func TestMisalignedDirectReadIsNotEINVAL(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
-		f, _ := openDirect(t, d, pattern(64<<10))
+		f, name := openDirect(t, d, pattern(64<<10))
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		p := aligned(8192)
+		std, err := os.OpenFile(name, os.O_RDONLY|syscall.O_DIRECT, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer std.Close()
+		if _, err := std.ReadAt(p, 77); err == nil {
+			t.Skip("SKIPPED: the file system of the temporary directory, such as a tmpfs, takes any offset; set TMPDIR")
+		}
 		for what, call := range map[string]func() (int, error){
 			"offset":                    func() (int, error) { return f.ReadAt(p, 77) },
 			"length":                    func() (int, error) { return f.ReadAt(p[:4095], 0) },

@@ -140,7 +140,7 @@ func TestNilFilePanics(t *testing.T) {
 			}
 		})
 	}
-	if _, err := eddy.Default().Adopt(nil); !errors.Is(err, os.ErrInvalid) {
+	if _, err := eddy.Default().AdoptFile(nil); !errors.Is(err, os.ErrInvalid) {
 		t.Errorf("Adopt(nil): %v", err)
 	}
 	if err := eddy.Default().Close(); err != nil {

@@ -70,6 +70,15 @@ type Config struct {
 	Depth   int
 	Workers uint32
 	Holds   int
+
+	// Loops is over how many registries sockets are spread, each turned by a
+	// goroutine of its own. 0 means GOMAXPROCS, but not more than pay.
+	Loops int
+
+	// NoHolds makes a reader with nothing to read sleep at once, however
+	// saturated the processor is. By default it looks once more, and waits for
+	// some microseconds in the kernel, while that is found to pay.
+	NoHolds bool
 }
 
 // resolve applies the environment, and checks what is to be checked on every
@@ -83,6 +92,9 @@ func (c Config) resolve() (Config, error) {
 	}
 	if c.Submit > driver.SubmitThread {
 		return c, fmt.Errorf("eddy: there is no %v", c.Submit)
+	}
+	if c.Loops < 0 {
+		return c, fmt.Errorf("eddy: there cannot be %d loops", c.Loops)
 	}
 	if c.Backend != BackendAuto {
 		return c, nil

@@ -117,8 +117,8 @@ func (d *Driver) OpenFile(name string, flag int, perm fs.FileMode) (*File, error
 	return d.newFile(f), nil
 }
 
-// Adopt takes over an open file: use and close the result instead.
-func (d *Driver) Adopt(f *os.File) (*File, error) {
+// AdoptFile takes over an open file: use and close the result instead.
+func (d *Driver) AdoptFile(f *os.File) (*File, error) {
 	if f == nil {
 		return nil, os.ErrInvalid
 	}

@@ -3,12 +3,14 @@ package eddy
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -48,14 +50,22 @@ type ringEngine struct {
 	handle *driver.Handle
 	choose *chooser
 	forced bool // the ring and nothing else
+
+	off atomic.Bool // DisableRing was called; read before each request
 }
 
 // opOf is the ring's operation for each kind of transfer.
 var opOf = [...]uring.Op{kindRead: uring.OpRead, kindWrite: uring.OpWrite, kindSync: uring.OpFsync}
 
 // usable tells whether the ring can do it, and sets the ring up at first.
-func (e *ringEngine) usable(k transferKind) bool {
-	ok, err := e.handle.CheckAndInit(opOf[k])
+func (e *ringEngine) usable(k transferKind) bool { return e.has(opOf[k]) }
+
+// has is usable for any operation.
+func (e *ringEngine) has(op uring.Op) bool {
+	if e.off.Load() {
+		return false
+	}
+	ok, err := e.handle.CheckAndInit(op)
 	return ok && err == nil
 }
 
@@ -63,6 +73,10 @@ func (e *ringEngine) usable(k transferKind) bool {
 // ring makes them slower.
 func (e *ringEngine) transfer(t transfer) (int, error) {
 	if t.kind != kindRead && t.file.kind != kindDirect && !e.forced {
+		return call(t)
+	}
+	if e.off.Load() {
+		e.choose.directs.Add(1)
 		return call(t)
 	}
 	ticket := e.choose.begin()
@@ -82,6 +96,9 @@ func (e *ringEngine) onRing(t transfer, ticket ticket) (int, error) {
 	r := newRequest(t)
 	r.Timed = ticket.timed
 	r.OwnBytes(t.p)
+	if t.kind == kindWrite {
+		sys.KernelReads(t.p)
+	}
 	if err := e.register(&r.Op); err != nil {
 		return 0, err
 	}
@@ -118,6 +135,9 @@ var errNotOnRing = errors.New("eddy: not on the ring")
 //	EOPNOTSUPP  the operation exists, but not for this file system: likewise
 //	EINVAL      the request may be wrong, or too new for the file system: a
 //	            plain call knows which
+//	EPERM       the file says no, or a sandbox does that the process has
+//	EACCES      entered since the ring was made, to io_uring_enter(2)
+//	ENOSYS      itself: a plain call knows which
 //	ECANCELED   only a shutdown cancels what nobody gave up
 //	EBADR       the kernel lost the answer
 func outcome(res int32) (int, error) {
@@ -125,7 +145,7 @@ func outcome(res int32) (int, error) {
 		return int(res), nil
 	}
 	switch errno := syscall.Errno(-res); errno {
-	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL:
+	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL, unix.EPERM, unix.EACCES, unix.ENOSYS:
 		return 0, errNotOnRing
 	case unix.ECANCELED:
 		return 0, ErrShutdown
@@ -224,14 +244,18 @@ func (e *ringEngine) launch(r *request, t ticket) error {
 // collect takes the result of a completed request and, if it was done on
 // memory of the driver's, the bytes to the caller's.
 func (e *ringEngine) collect(t transfer, r *request) (int, error) {
-	own := r.own
+	// A request that was lost has left its hold with the driver: the kernel may
+	// still be writing.
+	own, kept := r.own, r.own != nil && r.Hold == nil
 	r.own, r.Hold = nil, nil // Result would release it before it is copied
 	res, _ := r.Result()
-	if own != nil {
+	if own != nil && !kept {
 		if t.kind == kindRead && res > 0 {
 			copy(t.p, own.bytes[:res])
 		}
 		own.Release()
+	} else if t.kind == kindRead && res > 0 {
+		sys.KernelWrote(t.p[:res])
 	}
 	requests.Put(r)
 	return outcome(res)

@@ -21,11 +21,22 @@ type Metrics struct {
 	Saturated bool   // gauge: it is taken to be now, and the ring avoided
 	Files     int64  // gauge: files open
 	Leases    int64  // gauge: buffers of the driver's that an operation has
+
+	Loops    int    // gauge: registries that sockets are spread over, 0 before the first socket
+	Solos    int64  // gauge: sockets whose reader, being nearly alone, waits for replies by itself
+	Sockets  int64  // gauge: sockets open
+	Looks    uint64 // times a reader with nothing to read looked once more before it slept
+	Found    uint64 // those that found something
+	Holds    uint64 // times a reader waited for a moment in the kernel before it slept
+	Answered uint64 // those that ended with something to read
+
+	RingDisabled bool // gauge: DisableRing was called, on a driver that might have had a ring
 }
 
 type counters struct {
 	owned, offloaded, abandoned atomic.Uint64
 	files, leases               atomic.Int64
+	missingLoops                atomic.Int64
 }
 
 // Metrics reads the counters.
@@ -38,5 +49,8 @@ func (d *Driver) Metrics() Metrics {
 		Leases:    d.metrics.leases.Load(),
 	}
 	d.system.metrics(&m)
+	if m.RingDisabled = d.ringDisabled(); m.RingDisabled {
+		m.Saturated = false // nobody asks any more
+	}
 	return m
 }

@@ -31,7 +31,7 @@ func (e *ringEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
 }
 
 func (e *ringEngine) openOnRing(d *Driver, o opening, s *stops) (fd int, err error) {
-	if ok, err := e.handle.CheckAndInit(uring.OpOpenat); !ok || err != nil || strings.IndexByte(o.name, 0) >= 0 {
+	if !e.has(uring.OpOpenat) || strings.IndexByte(o.name, 0) >= 0 {
 		return 0, errNotOnRing
 	}
 	r := new(driver.Op)

@@ -88,6 +88,12 @@ func withoutRing(errno syscall.Errno) error {
 }
 
 func TestSandboxWithoutRingBreaksFiles(t *testing.T) {
+	if !seccomptest.Supported() {
+		t.Skip("SKIPPED: no seccomp here")
+	}
+	if probe.Get().URing.Reason == probe.ReasonSysctl {
+		t.Skip("SKIPPED: the sysctl forbids io_uring already")
+	}
 	for _, errno := range []string{"EPERM", "ENOSYS"} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), roleVariable+"=no ring", "EDDY_BACKEND=", "EDDY_TEST_ERRNO="+errno)
@@ -154,6 +160,9 @@ func fewDescriptors() error {
 				err = fmt.Errorf("%v with %d descriptors to spare: %w", b, extra, err)
 			} else {
 				err = nil
+			}
+			if errors.Is(err, driver.ErrNoRing) && probe.Get().URing.State == probe.Unusable {
+				err = nil // no number of descriptors makes one
 			}
 			if e := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); e != nil {
 				return e

@@ -31,7 +31,7 @@ func TestDriverWorksAfterShutdown(t *testing.T) {
 			"OpenFile":        func() error { _, err := d.OpenFile(name, os.O_RDWR, 0); return err },
 			"ReadFile":        func() error { _, err := d.ReadFile(name); return err },
 			"WriteFile":       func() error { return d.WriteFile(name, nil, 0) },
-			"Adopt":           func() error { _, err := d.Adopt(std); return err },
+			"AdoptFile":       func() error { _, err := d.AdoptFile(std); return err },
 			"Register":        func() error { _, err := d.Register(0, 1); return err },
 			"Signals":         func() error { _, err := d.Signals(os.Interrupt); return err },
 			"Read":            func() error { _, err := f.Read(p); return err },

@@ -13,7 +13,7 @@ type Fallback = driver.Fallback
 
 // Status tells what a driver uses, and why it does not use more.
 type Status struct {
-	Backend   Backend           // never BackendAuto
+	Backend   Backend           // in use at this moment; never BackendAuto
 	Submit    driver.SubmitMode // never SubmitAuto where a ring is in use
 	Kernel    string            // the release that uname(2) gives
 	Fallbacks []Fallback        // empty if everything wanted was to be had
@@ -23,6 +23,9 @@ type Status struct {
 // yet.
 func (d *Driver) Status() Status {
 	s := d.system.status(d)
+	if d.ringDisabled() {
+		s.Backend, s.Submit = BackendEpoll, driver.SubmitAuto
+	}
 	s.Fallbacks = append(append([]Fallback(nil), d.notes...), s.Fallbacks...)
 	return s
 }

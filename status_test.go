@@ -20,10 +20,19 @@ func TestStatusTellsAnotherStory(t *testing.T) {
 			t.Errorf("the backend is %v, asked for was %v", s.Backend, cfg.Backend)
 		}
 		if s.Backend == eddy.BackendURing {
-			if s.Submit == driver.SubmitAuto || cfg.Submit != driver.SubmitAuto && s.Submit != cfg.Submit {
+			asked := cfg.Submit
+			older := asked != driver.SubmitShared && !probe.Get().URing.SetupFlags["defer_taskrun"]
+			if older {
+				asked = driver.SubmitShared
+			}
+			if s.Submit == driver.SubmitAuto || asked != driver.SubmitAuto && s.Submit != asked {
 				t.Errorf("the submit mode is %v, asked for was %v", s.Submit, cfg.Submit)
 			}
-			if len(s.Fallbacks) != 0 {
+			switch {
+			case older && cfg.Submit == driver.SubmitThread &&
+				(len(s.Fallbacks) != 1 || s.Fallbacks[0].Wanted != "submit thread" || s.Fallbacks[0].Reason != probe.ReasonFlags):
+				t.Errorf("the kernel is too old for a submit thread, and yet: %v", s)
+			case !older && len(s.Fallbacks) != 0:
 				t.Errorf("everything was to be had, and yet: %v", s)
 			}
 		}

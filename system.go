@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"net"
 	"time"
 
 	"github.com/eddyio/eddy/poll"
@@ -13,6 +14,11 @@ type system interface {
 	status(d *Driver) Status
 	metrics(m *Metrics)
 	register(fd int, interest poll.Interest) (source, error)
+	// adoptConn, adoptListener and adoptPacketConn take over, and close, what std has made. If
+	// they fail, it is still the caller's. Errors will name the network.
+	adoptConn(d *Driver, n net.Conn, network string) (transport, error)
+	adoptListener(d *Driver, n net.Listener, network string, keepAlive net.KeepAliveConfig) (acceptor, error)
+	adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error)
 	// announce makes the loop call the receivers' deliver, soon.
 	announce()
 	shutdown(ctx context.Context) error

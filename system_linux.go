@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/poll"
@@ -16,17 +12,15 @@ import (
 	"github.com/eddyio/eddy/uring"
 )
 
-// linux is a driver.Driver and the loop that turns it. The loop is a goroutine
-// that is parked in Go's own poller until the driver's descriptor is readable:
-// it blocks no thread.
+// linux is what a driver has besides its engine: the main loop, whose driver has
+// the rings and the signals, and the other loops.
 type linux struct {
-	driver *driver.Driver
+	main   *loop
 	handle *driver.Handle
 	choose chooser
-	loop   *os.File // the driver's epoll instance, duplicated
-	ended  chan struct{}
+	loops  loops
+	watch  watch
 	pipe   signalPipe
-	fail   error // why the loop has ended early
 }
 
 func (d *Driver) start() error {
@@ -34,13 +28,15 @@ func (d *Driver) start() error {
 		d.startPortable()
 		return nil
 	}
-	drv, err := driver.New(d.cfg.driver())
+	l := &linux{}
+	l.watch.init(l.loops.open)
+	main, err := newLoop(d.cfg.driver(), &l.watch)
 	if err != nil {
 		return err
 	}
-	l := &linux{driver: drv, handle: drv.Handle(), ended: make(chan struct{})}
+	l.main, l.handle = main, main.handle
 	if err := l.start(d); err != nil {
-		return errors.Join(err, drv.Shutdown(context.Background()))
+		return err
 	}
 	d.system = l
 	d.backend = BackendURing
@@ -71,50 +67,17 @@ func (l *linux) whyNot() error {
 	return fmt.Errorf("%w: %s", driver.ErrNoRing, probe.ReasonMissingOp)
 }
 
-// start begins to turn the driver.
+// start begins to turn the main loop.
 func (l *linux) start(d *Driver) error {
-	fd, err := unix.FcntlInt(uintptr(l.driver.Fd()), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return os.NewSyscallError("fcntl", err)
+	if err := l.pipe.open(l.handle); err != nil {
+		return errors.Join(err, l.main.file.Close(), l.main.driver.Shutdown(context.Background()))
 	}
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return os.NewSyscallError("fcntl", err)
-	}
-	l.loop = os.NewFile(uintptr(fd), "eddy")
-	conn, err := l.loop.SyscallConn()
-	if err == nil {
-		err = l.pipe.open(l.handle)
-	}
-	if err != nil {
-		return errors.Join(err, l.loop.Close())
-	}
-	go func() {
-		defer close(l.ended)
-		// The error is that the file was closed.
-		_ = conn.Read(func(uintptr) bool { return !l.turn(d) })
-	}()
-	return nil
-}
-
-// turn empties the driver, without waiting, and reports whether there will be
-// anything more to do.
-func (l *linux) turn(d *Driver) bool {
-	for {
-		n, err := l.driver.Turn(0)
-		if err != nil {
-			l.fail = err
-			return false
-		}
-		if l.driver.ConsumeSignalReady() {
+	return l.main.start(func() {
+		if l.main.driver.ConsumeSignalReady() {
 			l.pipe.drain()
 			d.signals.deliver()
 		}
-		if n < eventsPerTurn {
-			return true
-		}
-		runtime.Gosched()
-	}
+	})
 }
 
 func (l *linux) status(d *Driver) Status {
@@ -135,6 +98,8 @@ func (l *linux) metrics(m *Metrics) {
 	m.Trials = l.choose.trials.Load()
 	m.Flips = l.choose.flips.Load()
 	m.Saturated = l.choose.now() == onDirect
+	l.loops.metrics(m)
+	m.Solos = int64(l.watch.solos.Load())
 }
 
 func (l *linux) register(fd int, interest poll.Interest) (source, error) {
@@ -143,15 +108,13 @@ func (l *linux) register(fd int, interest poll.Interest) (source, error) {
 
 func (l *linux) announce() { l.pipe.announce() }
 
-// shutdown keeps the loop turning while the rings are drained, since strays are
-// reaped by turns, and ends it then.
+// shutdown keeps the main loop turning while the rings are drained, since strays
+// are reaped by turns, and ends it then.
 func (l *linux) shutdown(ctx context.Context) error {
+	l.watch.stop()
+	err := l.loops.shutdown(ctx)
 	stuck := l.handle.Drain(ctx)
-	// A deadline in the past wakes the loop; closing the file ends it.
-	_ = l.loop.SetReadDeadline(time.Unix(1, 0))
-	<-l.ended
-	err := l.loop.Close()
+	err = errors.Join(err, l.main.stop(ctx))
 	l.pipe.close(l.handle)
-	err = errors.Join(l.fail, err, l.driver.Shutdown(ctx))
 	return withStuck(err, stuck, context.Cause(ctx))
 }

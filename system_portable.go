@@ -7,13 +7,16 @@ import (
 	"github.com/eddyio/eddy/probe"
 )
 
-// portableSystem is std's poller, and nothing of ours to shut down.
-type portableSystem struct{ d *Driver }
+// portableSystem is std's poller, and of ours what shutdown has to end.
+type portableSystem struct {
+	d       *Driver
+	sockets *portableSockets
+}
 
 func (d *Driver) startPortable() {
 	d.backend = BackendPortable
 	d.engine = portable{}
-	d.system = portableSystem{d}
+	d.system = portableSystem{d, new(portableSockets)}
 }
 
 func (portableSystem) status(d *Driver) Status {
@@ -30,5 +33,6 @@ func (p portableSystem) announce() { p.d.signals.deliver() }
 
 func (p portableSystem) shutdown(context.Context) error {
 	p.d.watched.shutdown()
+	p.sockets.shutdown()
 	return nil
 }

@@ -177,7 +177,7 @@ func runBenchFile(cmd *cobra.Command, flags *benchFileFlags, args []string) (err
 	if err != nil {
 		return err
 	}
-	bar := startBenchBar(cmd.ErrOrStderr(), plan)
+	bar := startBenchBar(cmd.ErrOrStderr(), &plan.Step)
 	rows, err := plan.Execute(ctx)
 	bar.end()
 	if ctx.Err() != nil {
@@ -343,13 +343,14 @@ func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
 // benchBar shows on a terminal which measurement is running.
 type benchBar struct{ bar *progressbar.ProgressBar }
 
-func startBenchBar(stderr io.Writer, plan *filebench.Plan) *benchBar {
+// startBenchBar makes step, which a plan calls before each measurement, show it.
+func startBenchBar(stderr io.Writer, step *func(done, total int, what string)) *benchBar {
 	if show, _ := wantProgress("auto", stderr); !show {
 		return &benchBar{}
 	}
 	b := &benchBar{progressbar.NewOptions(1, progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(20),
 		progressbar.OptionClearOnFinish(), progressbar.OptionShowDescriptionAtLineEnd())}
-	plan.Step = func(done, total int, what string) {
+	*step = func(done, total int, what string) {
 		b.bar.ChangeMax(total)
 		b.bar.Describe(what)
 		_ = b.bar.Set(done)

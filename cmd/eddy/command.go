@@ -22,18 +22,21 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(fo
 func newRootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "eddy",
-		Short: "The I/O driver for Go at work: what this machine supports, a copy, a benchmark",
+		Short: "The I/O driver for Go at work: what this machine supports, servers, a copy, benchmarks",
 		Long: `eddy joins epoll, io_uring and Unix signals in one driver for Go programs. This
 command shows what that driver can do on this machine and moves real data with
 it.
 
 Exit codes: 0 all went well; 1 something failed; 2 the command line was wrong;
 130 interrupted by SIGINT; 143 ended by SIGTERM (128 and the signal's number).
+Servers (serve, echo) that one of these two ends have done what they should: 0.
 
 Environment: EDDY_BACKEND=uring|epoll|portable forces the backend where
 --backend does not.`,
 		Example: `  eddy probe                     is io_uring usable here, and if not why
+  eddy serve .                   this directory over HTTP, with a log and metrics
   eddy cp -- *.iso /mnt/backup   copy with many reads and writes in flight
+  eddy bench echo                eddy's sockets against package net
   eddy bench file                eddy against os.File on this machine's disk`,
 		Args:          groupArgs,
 		RunE:          showHelp,
@@ -42,7 +45,7 @@ Environment: EDDY_BACKEND=uring|epoll|portable forces the backend where
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newProbeCommand(), newCopyCommand(), newBenchCommand(), newVersionCommand())
+	root.AddCommand(newProbeCommand(), newServeCommand(), newEchoCommand(), newCopyCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 

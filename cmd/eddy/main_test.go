@@ -104,6 +104,17 @@ func TestWrongCommandLineLooksLikeFailure(t *testing.T) {
 		{"bench", "file", "--size=much"}, {"bench", "file", "--size=-1GiB"}, {"bench", "file", "--size=1B"},
 		{"bench", "file", "--size=99999999999GiB"}, {"bench", "file", "--size=1GiB", os.Args[0]},
 		{"bench", "file", "--write", os.Args[0]}, {"bench", "file", "--overwrite"},
+		{"serve"}, {"serve", "a", "b"}, {"serve", "--backend=kqueue", "."}, {"serve", "--log=xml", "."}, {"serve", "--grace=-1s", "."},
+		{"echo", "extra"}, {"echo", "--engine=tokio"}, {"echo", "--network=ip"}, {"echo", "--network=unix"}, {"echo", "--network=unixgram"},
+		{"echo", "--backend=kqueue"},
+		{"bench", "echo", "extra"}, {"bench", "echo", "--conns=0"}, {"bench", "echo", "--conns="}, {"bench", "echo", "--conns=x"},
+		{"bench", "echo", "--idle=-1"}, {"bench", "echo", "--busy=-1"}, {"bench", "echo", "--rate=-5"}, {"bench", "echo", "--size=0"},
+		{"bench", "echo", "--size=99999999999"}, {"bench", "echo", "--size=1048576", "--depth=1024"}, {"bench", "echo", "--depth=0"},
+		{"bench", "echo", "--seconds=0"}, {"bench", "echo", "--seconds=NaN"}, {"bench", "echo", "--warmup=-1"}, {"bench", "echo", "--rounds=0"},
+		{"bench", "echo", "--network=udp"}, {"bench", "echo", "--burst=0"}, {"bench", "echo", "--burst=2"}, {"bench", "echo", "--fsync=-1"},
+		{"bench", "echo", "--procs=-1"}, {"bench", "echo", "--loops=-1"}, {"bench", "echo", "--stream", "--size=5"},
+		{"bench", "echo", "--stream", "--depth=5"}, {"bench", "echo", "--http", "--size=5"}, {"bench", "echo", "--http", "--stream"},
+		{"bench", "echo", "--backend=kqueue"},
 	} {
 		o := eddyCommand(t, exitUsage, args...)
 		wantText(t, o.stderr, "--help")
@@ -114,7 +125,8 @@ func TestWrongCommandLineLooksLikeFailure(t *testing.T) {
 }
 
 func TestHelpFails(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"bench"}, {"cp", "--help"}, {"bench", "file", "--help"}, {"probe", "--help"}} {
+	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"bench"}, {"cp", "--help"}, {"bench", "file", "--help"}, {"probe", "--help"},
+		{"serve", "--help"}, {"echo", "--help"}, {"bench", "echo", "--help"}} {
 		o := eddyCommand(t, 0, args...)
 		wantText(t, o.stdout, "Usage:", "xamples:")
 	}

@@ -31,12 +31,17 @@ func (r *recorder) finish() string {
 	return strings.Join(r.errors, "\n")
 }
 
-func parkedForLeakTest(stop chan bool) { <-stop }
+// parkedForLeakTest is in the stack from the moment it has begun.
+func parkedForLeakTest(begun, stop chan bool) {
+	close(begun)
+	<-stop
+}
 
 func TestLeakedGoroutineIsReportedWithItsStack(t *testing.T) {
 	before := leaktest.Take()
-	stop := make(chan bool)
-	go parkedForLeakTest(stop)
+	begun, stop := make(chan bool), make(chan bool)
+	go parkedForLeakTest(begun, stop)
+	<-begun
 	report := before.Wait(20 * time.Millisecond)
 	if !strings.Contains(report, "parkedForLeakTest") {
 		t.Errorf("a goroutine that waits was not reported: %q", report)

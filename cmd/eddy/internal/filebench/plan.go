@@ -3,8 +3,9 @@ package filebench
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
+
+	"github.com/eddyio/eddy/cmd/eddy/internal/figure"
 )
 
 // Plan is a whole comparison: each side at each number of goroutines, in each round.
@@ -68,7 +69,7 @@ func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
 	total, done := p.Rounds*len(p.Goroutines)*len(sides), 0
 	for round := range p.Rounds {
 		for _, goroutines := range p.Goroutines {
-			for _, side := range inTurn(sides, round) {
+			for _, side := range figure.InTurn(sides, round) {
 				p.Step(done, total, fmt.Sprintf("%s, goroutines: %d, round %d of %d", sideName(side, p.OSProcs), goroutines, round+1, p.Rounds))
 				s, err := p.measure(ctx, side, goroutines, round)
 				if err != nil {
@@ -92,12 +93,6 @@ func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
 	return rows, nil
 }
 
-// inTurn lets another side begin in each round: whoever comes first may find the disk in another state.
-func inTurn(sides []string, round int) []string {
-	first := round % len(sides)
-	return slices.Concat(sides[first:], sides[:first])
-}
-
 func (p *Plan) measure(ctx context.Context, side string, goroutines, round int) (Sample, error) {
 	work := p.Work
 	work.Side, work.Goroutines, work.Seed = side, goroutines, uint64(round)
@@ -112,23 +107,17 @@ func (p *Plan) measure(ctx context.Context, side string, goroutines, round int) 
 
 // combine takes the median of each figure by itself.
 func combine(side string, rounds []Sample) Result {
-	figure := func(of func(Sample) float64) float64 {
-		values := make([]float64, len(rounds))
-		for i, s := range rounds {
-			values[i] = of(s)
-		}
-		return median(values)
-	}
+	of := func(f func(Sample) float64) float64 { return figure.MedianOf(rounds, f) }
 	r := Result{Side: side, Rounds: rounds, Sample: rounds[len(rounds)-1]}
-	r.IOPS = figure(func(s Sample) float64 { return s.IOPS })
-	r.CPU = figure(func(s Sample) float64 { return s.CPU })
-	r.Threads = int(figure(func(s Sample) float64 { return float64(s.Threads) }))
-	r.P50 = figure(func(s Sample) float64 { return s.P50 })
-	r.P99 = figure(func(s Sample) float64 { return s.P99 })
-	r.Worst = figure(func(s Sample) float64 { return s.Worst })
-	r.Bursts = figure(func(s Sample) float64 { return s.Bursts })
-	r.RingShare = figure(func(s Sample) float64 { return s.RingShare })
-	r.Fsyncs = figure(func(s Sample) float64 { return s.Fsyncs })
+	r.IOPS = of(func(s Sample) float64 { return s.IOPS })
+	r.CPU = of(func(s Sample) float64 { return s.CPU })
+	r.Threads = int(of(func(s Sample) float64 { return float64(s.Threads) }))
+	r.P50 = of(func(s Sample) float64 { return s.P50 })
+	r.P99 = of(func(s Sample) float64 { return s.P99 })
+	r.Worst = of(func(s Sample) float64 { return s.Worst })
+	r.Bursts = of(func(s Sample) float64 { return s.Bursts })
+	r.RingShare = of(func(s Sample) float64 { return s.RingShare })
+	r.Fsyncs = of(func(s Sample) float64 { return s.Fsyncs })
 	r.LowestIOPS, r.HighestIOPS = rounds[0].IOPS, rounds[0].IOPS
 	for _, s := range rounds {
 		r.LowestIOPS, r.HighestIOPS = min(r.LowestIOPS, s.IOPS), max(r.HighestIOPS, s.IOPS)
@@ -136,22 +125,9 @@ func combine(side string, rounds []Sample) Result {
 	return r
 }
 
-// median of an even number of values is the mean of the middle two. It sorts values.
-func median(values []float64) float64 {
-	slices.Sort(values)
-	half := len(values) / 2
-	if len(values)%2 == 1 {
-		return values[half]
-	}
-	return (values[half-1] + values[half]) / 2
-}
-
 func ratio(eddy, std Sample) Ratio {
-	over := func(a, b float64) float64 {
-		if b == 0 {
-			return 0
-		}
-		return a / b
+	return Ratio{
+		figure.Ratio(eddy.IOPS, std.IOPS), figure.Ratio(eddy.CPU, std.CPU),
+		figure.Ratio(eddy.P99, std.P99), figure.Ratio(eddy.Worst, std.Worst),
 	}
-	return Ratio{over(eddy.IOPS, std.IOPS), over(eddy.CPU, std.CPU), over(eddy.P99, std.P99), over(eddy.Worst, std.Worst)}
 }

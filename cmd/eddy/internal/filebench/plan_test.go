@@ -118,11 +118,3 @@ func TestTableShowsCPUOfOthers(t *testing.T) {
 		t.Errorf("%s%s", quiet.String(), busy.String())
 	}
 }
-
-func TestLatencyLosesItsUnit(t *testing.T) {
-	for us, want := range map[float64]string{0: "-", 1.25: "1.2 us", 123.4: "123 us", 1500: "1.5 ms", 150e3: "150 ms"} {
-		if got := latency(us); got != want {
-			t.Errorf("%v: %q, want %q", us, got, want)
-		}
-	}
-}

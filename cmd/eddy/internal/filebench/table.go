@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"text/tabwriter"
+
+	"github.com/eddyio/eddy/cmd/eddy/internal/figure"
 )
 
 // sideName is how a side is called in tables.
@@ -34,13 +36,13 @@ func (p *Plan) WriteTable(w io.Writer, rows []Row) error {
 			if side.Side == SideEddy {
 				r = row.Ratio
 			}
-			cpu, cpuRatio := fmt.Sprintf("%.2f", side.CPU), times(r.CPU)
+			cpu, cpuRatio := fmt.Sprintf("%.2f", side.CPU), figure.Times(r.CPU)
 			if p.Work.Busy > 0 || side.CPU == 0 {
 				cpu, cpuRatio = "-", "" // it would be the computing goroutines'
 			}
 			fmt.Fprintf(t, "%s\t%s\t%.0f\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\n", goroutines, sideName(side.Side, p.OSProcs),
-				side.IOPS, times(r.IOPS), cpu, cpuRatio, side.Threads, latency(side.P50), latency(side.P99), times(r.P99),
-				latency(side.Worst), times(r.Worst), extra(side))
+				side.IOPS, figure.Times(r.IOPS), cpu, cpuRatio, side.Threads, figure.Latency(side.P50), figure.Latency(side.P99), figure.Times(r.P99),
+				figure.Latency(side.Worst), figure.Times(r.Worst), extra(side))
 		}
 	}
 	return t.Flush()
@@ -64,31 +66,4 @@ func (p *Plan) extraColumns() (column func(Result) string, names string) {
 		}
 		return text
 	}, names
-}
-
-func times(ratio float64) string {
-	switch {
-	case ratio == 0:
-		return ""
-	case ratio < 0.1:
-		return fmt.Sprintf("%.3fx", ratio)
-	default:
-		return fmt.Sprintf("%.2fx", ratio)
-	}
-}
-
-// latency writes microseconds with a unit that suits them.
-func latency(us float64) string {
-	switch {
-	case us == 0:
-		return "-"
-	case us < 10:
-		return fmt.Sprintf("%.1f us", us)
-	case us < 1000:
-		return fmt.Sprintf("%.0f us", us)
-	case us < 100e3:
-		return fmt.Sprintf("%.1f ms", us/1e3)
-	default:
-		return fmt.Sprintf("%.0f ms", us/1e3)
-	}
 }

@@ -121,6 +121,9 @@ func (t *TestFile) lookAtDisk() error {
 	return nil
 }
 
+// Directory is where small files may be written and synced: the first of dirs that is on a disk.
+func Directory(dirs []string) (string, error) { return pickDirectory(dirs, 0) }
+
 // pickDirectory prefers a disk to memory, which would measure copying and not I/O.
 func pickDirectory(dirs []string, size int64) (string, error) {
 	inMemory := ""

@@ -11,6 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/eddyio/eddy"
+	"github.com/eddyio/eddy/cmd/eddy/internal/background"
 )
 
 // The phases of a measurement. An operation is counted if it ends while counting.
@@ -113,7 +114,7 @@ func Measure(work Work, cfg eddy.Config) (Sample, error) {
 	after := takeReading(load)
 	m.phase.Store(phaseOver)
 	running.Wait()
-	if err := errors.Join(m.err, load.stop()); err != nil {
+	if err := errors.Join(m.err, load.Stop()); err != nil {
 		return Sample{}, err
 	}
 	s := summarize(workers, before, after)
@@ -125,14 +126,13 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 
 // reading is the state of everything that is counted, at one moment.
 type reading struct {
-	at     time.Time
-	cpu    time.Duration
-	bursts int64
-	fsyncs int64
+	at   time.Time
+	cpu  time.Duration
+	load background.Counts
 }
 
-func takeReading(l *load) reading {
-	return reading{time.Now(), processCPU(), l.bursts.Load(), l.fsyncs.Load()}
+func takeReading(load *background.Work) reading {
+	return reading{time.Now(), processCPU(), load.Counts()}
 }
 
 func summarize(workers []*worker, before, after reading) Sample {
@@ -151,8 +151,8 @@ func summarize(workers []*worker, before, after reading) Sample {
 		P50:     float64(all.ValueAtPercentile(50)) / perMicrosecond,
 		P99:     float64(all.ValueAtPercentile(99)) / perMicrosecond,
 		Worst:   float64(worst) / perMicrosecond,
-		Bursts:  float64(after.bursts-before.bursts) / took,
-		Fsyncs:  float64(after.fsyncs-before.fsyncs) / took,
+		Bursts:  float64(after.load.Bursts-before.load.Bursts) / took,
+		Fsyncs:  float64(after.load.Fsyncs-before.load.Fsyncs) / took,
 	}
 	if ops > 0 {
 		s.CPU = (after.cpu - before.cpu).Seconds() / float64(ops) * 1e6

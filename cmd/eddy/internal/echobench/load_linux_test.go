@@ -1,0 +1,141 @@
+package echobench
+
+import (
+	"bytes"
+	"encoding/json"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// generate runs the load generator against a server that treats each connection with handle.
+func generate(t *testing.T, work Work, handle func(net.Conn)) (string, error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go handle(c)
+		}
+	}()
+	work.Network = "tcp"
+	order, err := json.Marshal(loadOrder{work, l.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err = Generate(strings.NewReader(string(order)+"\n"+askGo+"\n"), &out)
+	return out.String(), err
+}
+
+var short = Work{Conns: 2, Size: 64, Depth: 1, Warmup: 10 * time.Millisecond, Length: 50 * time.Millisecond}
+
+// TestWrongEchoIsFast: a server that does not send back what it got has not been measured.
+func TestWrongEchoIsFast(t *testing.T) {
+	for name, handle := range map[string]func(net.Conn){
+		"the first reply for ever": func(c net.Conn) {
+			var first [64]byte
+			buf := make([]byte, 64)
+			for i := 0; ; i++ {
+				if n, _ := c.Read(buf); n == 0 {
+					return
+				}
+				if i == 0 {
+					copy(first[:], buf)
+				}
+				c.Write(first[:])
+			}
+		},
+		"twice": func(c net.Conn) {
+			buf := make([]byte, 64)
+			for {
+				n, _ := c.Read(buf)
+				if n == 0 {
+					return
+				}
+				c.Write(append(buf[:n:n], buf[:n]...))
+			}
+		},
+		"hangs up": func(c net.Conn) {
+			_, _ = c.Read(make([]byte, 64))
+			c.Close()
+		},
+	} {
+		for _, rate := range []int{0, 1000} {
+			work := short
+			work.Rate = rate
+			if out, err := generate(t, work, handle); err == nil {
+				t.Errorf("%s, rate %d: %s", name, rate, out)
+			}
+		}
+	}
+}
+
+// TestSlowServerLooksFast: what an open loop could not send, or did not get back, was slow and not absent.
+func TestSlowServerLooksFast(t *testing.T) {
+	work := short
+	work.Conns, work.Rate, work.Length = 1, 100, 300*time.Millisecond
+	out, err := generate(t, work, func(c net.Conn) {
+		for buf := make([]byte, 64); ; {
+			if n, _ := c.Read(buf); n == 0 {
+				return
+			}
+			time.Sleep(400 * time.Millisecond)
+			if _, err := c.Write(buf); err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	var r loadResult
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Late < 20 || r.Late+r.Requests < 30 || r.P50 < 500e3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestStuckConnectionIsUnseen: in a closed loop a connection that is never served has no latency to record.
+func TestStuckConnectionIsUnseen(t *testing.T) {
+	out, err := generate(t, short, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	var r loadResult
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Requests != 0 || r.Worst < 50e3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestQueueForgets(t *testing.T) {
+	q := newQueue(3)
+	for round := range 5 {
+		for i := range 3 {
+			q.push(10*round + i)
+		}
+		for i := range 3 {
+			if got := q.pop(); got != 10*round+i {
+				t.Fatalf("round %d: %d, want %d", round, got, 10*round+i)
+			}
+		}
+	}
+	if q.len() != 0 {
+		t.Error(q.len())
+	}
+}

@@ -1,0 +1,17 @@
+//go:build unix
+
+package echobench
+
+import (
+	"syscall"
+	"time"
+)
+
+// processCPU is the user and system time of this process so far. getrusage(2).
+func processCPU() (user, system time.Duration) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, 0
+	}
+	return time.Duration(u.Utime.Nano()), time.Duration(u.Stime.Nano())
+}

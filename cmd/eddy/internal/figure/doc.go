@@ -1,0 +1,2 @@
+// Package figure turns measured values into medians, ratios and text.
+package figure

@@ -1,0 +1,430 @@
+package eddy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// portableConn is a connection of std's.
+type portableConn struct {
+	net.Conn
+	sockets     *portableSockets
+	down        atomic.Bool // shutdown was called
+	read, write interruption
+}
+
+// interruption makes a context end a call of std's, by way of its deadline; the
+// deadline that the user has set is put back. Calls take turns, so that it ends
+// nobody else's.
+type interruption struct {
+	turn  chan struct{} // capacity 1; full while somebody is inside
+	mu    sync.Mutex
+	user  time.Time
+	ended bool // a context has moved the deadline
+	shut  bool // so has shutdown, for good
+}
+
+// long is in the past.
+var longAgo = time.Unix(1, 0)
+
+func (d *Driver) newPortableConn(n net.Conn) *portableConn {
+	c := &portableConn{Conn: n, sockets: d.system.(portableSystem).sockets}
+	c.read.turn = make(chan struct{}, 1)
+	c.write.turn = make(chan struct{}, 1)
+	c.sockets.add(c)
+	return c
+}
+
+// Close implements transport.
+func (c *portableConn) Close() error {
+	c.sockets.remove(c)
+	return c.Conn.Close()
+}
+
+// shutdown implements portableSocket.
+func (c *portableConn) shutdown() {
+	c.down.Store(true)
+	c.read.shutdown(c.Conn.SetReadDeadline)
+	c.write.shutdown(c.Conn.SetWriteDeadline)
+}
+
+// final is an error of std's as it is to be passed on.
+func (c *portableConn) final(err error) error { return endedBy(c.down.Load(), err) }
+
+// Read implements transport.
+func (c *portableConn) Read(p []byte) (int, error) {
+	c.read.turn <- struct{}{}
+	n, err := c.Conn.Read(p)
+	<-c.read.turn
+	return n, c.final(err)
+}
+
+// Write implements transport.
+func (c *portableConn) Write(p []byte) (int, error) {
+	c.write.turn <- struct{}{}
+	n, err := c.Conn.Write(p)
+	<-c.write.turn
+	return n, c.final(err)
+}
+
+func (i *interruption) set(t time.Time, apply func(time.Time) error) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.user = t
+	if i.ended || i.shut {
+		return nil
+	}
+	return apply(t)
+}
+
+func (i *interruption) end(apply func(time.Time) error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ended = true
+	_ = apply(longAgo) // fails if the connection was closed, which ends the call, too
+}
+
+func (i *interruption) restore(apply func(time.Time) error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.ended = false
+	if !i.shut {
+		_ = apply(i.user)
+	}
+}
+
+// shutdown ends the call under way, and all others.
+func (i *interruption) shutdown(apply func(time.Time) error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.shut = true
+	_ = apply(longAgo)
+}
+
+// until calls f, and makes it end with the context.
+func (i *interruption) until(ctx context.Context, apply func(time.Time) error, f func() (int, error)) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	select {
+	case i.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-i.turn }()
+	over := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		i.end(apply)
+		close(over)
+	})
+	n, err := f()
+	if !stop() {
+		<-over
+		i.restore(apply)
+	}
+	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+		var op *net.OpError
+		if errors.As(err, &op) {
+			ended := *op
+			ended.Err = ctx.Err()
+			return n, &ended
+		}
+		return n, ctx.Err()
+	}
+	return n, err
+}
+
+func (c *portableConn) readContext(ctx context.Context, p []byte) (int, error) {
+	if ctx.Done() == nil {
+		return c.Read(p)
+	}
+	n, err := c.read.until(ctx, c.Conn.SetReadDeadline, func() (int, error) { return c.Conn.Read(p) })
+	return n, c.named("read", err)
+}
+
+func (c *portableConn) writeContext(ctx context.Context, p []byte) (int, error) {
+	if ctx.Done() == nil {
+		return c.Write(p)
+	}
+	n, err := c.write.until(ctx, c.Conn.SetWriteDeadline, func() (int, error) { return c.Conn.Write(p) })
+	return n, c.named("write", err)
+}
+
+// named wraps a context's error as std wraps the others.
+func (c *portableConn) named(op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	err = c.final(err)
+	if _, ok := err.(*net.OpError); ok {
+		return err
+	}
+	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+}
+
+func (c *portableConn) SetDeadline(t time.Time) error {
+	if err := c.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return c.SetWriteDeadline(t)
+}
+
+func (c *portableConn) SetReadDeadline(t time.Time) error {
+	return c.read.set(t, c.Conn.SetReadDeadline)
+}
+
+func (c *portableConn) SetWriteDeadline(t time.Time) error {
+	return c.write.set(t, c.Conn.SetWriteDeadline)
+}
+
+func (c *portableConn) writeBuffers(v *net.Buffers) (int64, error) {
+	c.write.turn <- struct{}{}
+	n, err := v.WriteTo(c.Conn)
+	<-c.write.turn
+	return n, c.final(err)
+}
+
+func (c *portableConn) readFrom(r io.Reader) (int64, error) {
+	n, err := c.copyFrom(r)
+	return n, c.final(err)
+}
+
+func (c *portableConn) copyFrom(r io.Reader) (int64, error) {
+	source, limit := limited(r)
+	switch f := source.(type) {
+	case *File:
+		if f != nil {
+			source = f.file // which package net knows
+		}
+	case *Conn:
+		if p, ok := f.t.(*portableConn); ok {
+			source = p.Conn
+		}
+	}
+	if limit != noLimit {
+		bounded := &io.LimitedReader{R: source, N: limit}
+		n, err := copyTo(c.Conn, bounded)
+		r.(*io.LimitedReader).N = bounded.N
+		return n, err
+	}
+	return copyTo(c.Conn, source)
+}
+
+// copyTo is std's ReadFrom where it has one, as io.Copy would call it if the
+// reader had nothing better.
+func copyTo(to net.Conn, r io.Reader) (int64, error) {
+	if tcp, ok := to.(*net.TCPConn); ok {
+		return tcp.ReadFrom(r)
+	}
+	return io.Copy(to, r)
+}
+
+func (c *portableConn) writeTo(w io.Writer) (int64, error) {
+	if to, ok := w.(*Conn); ok && to.ok() {
+		if p, ok := to.t.(*portableConn); ok {
+			w = p.Conn
+		}
+	}
+	var n int64
+	var err error
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		n, err = tcp.WriteTo(w)
+	} else {
+		n, err = io.Copy(w, c.Conn)
+	}
+	return n, c.final(err)
+}
+
+func (c *portableConn) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, c.lacks("SyscallConn")
+}
+
+// lacks says that std has no such method for this kind of connection.
+func (c *portableConn) lacks(what string) error {
+	return fmt.Errorf("eddy: %s of %T: %w", what, c.Conn, errUnsupported)
+}
+
+func (c *portableConn) closeRead() error {
+	if s, ok := c.Conn.(interface{ CloseRead() error }); ok {
+		return s.CloseRead()
+	}
+	return c.lacks("CloseRead")
+}
+
+func (c *portableConn) closeWrite() error {
+	if s, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return s.CloseWrite()
+	}
+	return c.lacks("CloseWrite")
+}
+
+func (c *portableConn) file() (*os.File, error) {
+	if s, ok := c.Conn.(interface{ File() (*os.File, error) }); ok {
+		return s.File()
+	}
+	return nil, c.lacks("File")
+}
+
+func (c *portableConn) multipathTCP() (bool, error) {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.MultipathTCP()
+	}
+	return false, nil
+}
+
+func (c *portableConn) setLinger(seconds int) error {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.SetLinger(seconds)
+	}
+	return c.lacks("SetLinger")
+}
+
+func (c *portableConn) setNoDelay(on bool) error {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.SetNoDelay(on)
+	}
+	return c.lacks("SetNoDelay")
+}
+
+func (c *portableConn) setKeepAlive(on bool) error {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.SetKeepAlive(on)
+	}
+	return c.lacks("SetKeepAlive")
+}
+
+func (c *portableConn) setKeepAlivePeriod(d time.Duration) error {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.SetKeepAlivePeriod(d)
+	}
+	return c.lacks("SetKeepAlivePeriod")
+}
+
+func (c *portableConn) setKeepAliveConfig(k net.KeepAliveConfig) error {
+	if s, ok := c.Conn.(*net.TCPConn); ok {
+		return s.SetKeepAliveConfig(k)
+	}
+	return c.lacks("SetKeepAliveConfig")
+}
+
+func (c *portableConn) setReadBuffer(bytes int) error {
+	if s, ok := c.Conn.(interface{ SetReadBuffer(int) error }); ok {
+		return s.SetReadBuffer(bytes)
+	}
+	return c.lacks("SetReadBuffer")
+}
+
+func (c *portableConn) setWriteBuffer(bytes int) error {
+	if s, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok {
+		return s.SetWriteBuffer(bytes)
+	}
+	return c.lacks("SetWriteBuffer")
+}
+
+// portableListener is a listener of std's.
+type portableListener struct {
+	net.Listener
+	d       *Driver
+	sockets *portableSockets
+	down    atomic.Bool // shutdown was called
+}
+
+func (l *portableListener) accept() (transport, error) {
+	n, err := l.Listener.Accept()
+	if err != nil {
+		return nil, endedBy(l.down.Load(), err)
+	}
+	return l.d.newPortableConn(n), nil
+}
+
+func (l *portableListener) Close() error {
+	l.sockets.remove(l)
+	return l.Listener.Close()
+}
+
+// shutdown implements portableSocket.
+func (l *portableListener) shutdown() {
+	l.down.Store(true)
+	_ = l.setDeadline(longAgo)
+}
+
+func (l *portableListener) LocalAddr() net.Addr { return l.Listener.Addr() }
+
+func (l *portableListener) SetDeadline(t time.Time) error {
+	if l.down.Load() {
+		return nil
+	}
+	err := l.setDeadline(t)
+	if l.down.Load() {
+		_ = l.setDeadline(longAgo) // shutdown came in between
+	}
+	return err
+}
+
+func (l *portableListener) setDeadline(t time.Time) error {
+	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		return s.SetDeadline(t)
+	}
+	return fmt.Errorf("eddy: SetDeadline of %T: %w", l.Listener, errUnsupported)
+}
+
+func (l *portableListener) file() (*os.File, error) {
+	if s, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
+		return s.File()
+	}
+	return nil, fmt.Errorf("eddy: File of %T: %w", l.Listener, errUnsupported)
+}
+
+func (l *portableListener) setUnlinkOnClose(on bool) {
+	if u, ok := l.Listener.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(on)
+	}
+}
+
+func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := l.Listener.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, fmt.Errorf("eddy: SyscallConn of %T: %w", l.Listener, errUnsupported)
+}
+
+func (p portableSystem) adoptConn(d *Driver, n net.Conn, _ string) (transport, error) {
+	if err := adoptable(n); err != nil {
+		return nil, err
+	}
+	return d.newPortableConn(n), nil
+}
+
+// adoptable says why something of std's cannot be taken over: it has no
+// descriptor, or none any more.
+func adoptable(what any) error {
+	conn, ok := what.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errUnsupported)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(uintptr) {})
+}
+
+func (p portableSystem) adoptListener(d *Driver, n net.Listener, _ string, _ net.KeepAliveConfig) (acceptor, error) {
+	if err := adoptable(n); err != nil {
+		return nil, err
+	}
+	l := &portableListener{Listener: n, d: d, sockets: p.sockets}
+	p.sockets.add(l)
+	return l, nil
+}

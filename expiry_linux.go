@@ -1,0 +1,88 @@
+package eddy
+
+import (
+	"sync"
+	"time"
+
+	"github.com/eddyio/eddy/driver"
+)
+
+// expiry is the deadline of one side of a socket. Its timer is made when there
+// first is a deadline, and left to run when the deadline moves to a later time:
+// renewing a deadline with every request costs no more than looking at the clock.
+type expiry struct {
+	mu     sync.Mutex
+	at     time.Time // zero: never
+	timer  *time.Timer
+	alarm  time.Time // when the timer fires; zero: it does not
+	closed bool
+}
+
+// set moves the deadline. It reports false once end was called.
+func (e *expiry) set(io *driver.ScheduledIO, side driver.Side, t time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed {
+		return false
+	}
+	e.at = t
+	if t.IsZero() {
+		io.Renew(side)
+		return true
+	}
+	left := time.Until(t)
+	if left <= 0 {
+		io.Expire(side)
+		return true
+	}
+	io.Renew(side)
+	if !e.alarm.IsZero() && !t.Before(e.alarm) {
+		return true
+	}
+	e.start(io, side, left)
+	return true
+}
+
+// start makes the timer fire after so long.
+func (e *expiry) start(io *driver.ScheduledIO, side driver.Side, left time.Duration) {
+	e.alarm = e.at
+	if e.timer == nil {
+		e.timer = time.AfterFunc(left, func() { e.fire(io, side) })
+		return
+	}
+	e.timer.Reset(left)
+}
+
+// fire is the timer's. It may be early: the deadline has moved, then.
+func (e *expiry) fire(io *driver.ScheduledIO, side driver.Side) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.alarm = time.Time{}
+	if e.closed || e.at.IsZero() {
+		return
+	}
+	if left := time.Until(e.at); left > 0 {
+		e.start(io, side, left)
+		return
+	}
+	io.Expire(side)
+}
+
+// end stops it for good, and reports whether it was the first call.
+func (e *expiry) end() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	first := !e.closed
+	e.closed = true
+	if e.timer != nil {
+		e.timer.Stop()
+	}
+	return first
+}
+
+// ended reports whether end was called.
+func (e *expiry) ended() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.closed
+}

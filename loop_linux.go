@@ -1,0 +1,126 @@
+package eddy
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+)
+
+// loop turns a driver.Driver. It is a goroutine that is parked in Go's own
+// poller until the driver's descriptor is readable: it blocks no thread.
+type loop struct {
+	driver *driver.Driver
+	handle *driver.Handle
+	gate   gate
+	noGate bool
+	watch  *watch
+	turns  sync.Mutex  // held by whoever turns the driver
+	waking atomic.Bool // somebody whom the last turn woke does not run yet
+
+	sockets atomic.Int64 // open now
+
+	file  *os.File // the driver's epoll instance, duplicated
+	after func()   // called after each turn
+	ended chan struct{}
+	fail  error // why the loop has ended early
+}
+
+// newLoop makes a driver, which start begins to turn.
+func newLoop(cfg driver.Config, w *watch) (*loop, error) {
+	drv, err := driver.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	l := &loop{driver: drv, handle: drv.Handle(), watch: w, ended: make(chan struct{})}
+	fd, err := unix.FcntlInt(uintptr(drv.Fd()), unix.F_DUPFD_CLOEXEC, 0)
+	if err == nil {
+		// os.NewFile gives only non-blocking descriptors to the poller.
+		if err = unix.SetNonblock(fd, true); err != nil {
+			_ = unix.Close(fd)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("fcntl", err), drv.Shutdown(context.Background()))
+	}
+	l.file = os.NewFile(uintptr(fd), "eddy")
+	return l, nil
+}
+
+// start begins to turn the driver, and calls after, if it is not nil, after each
+// turn.
+func (l *loop) start(after func()) error {
+	conn, err := l.file.SyscallConn()
+	if err != nil {
+		return errors.Join(err, l.file.Close(), l.driver.Shutdown(context.Background()))
+	}
+	l.after = after
+	go func() {
+		defer close(l.ended)
+		// The error is that the file was closed.
+		_ = conn.Read(func(uintptr) bool { return !l.turn() })
+	}()
+	return nil
+}
+
+// turn empties the driver, without waiting, and reports whether there will be
+// anything more to do.
+func (l *loop) turn() bool {
+	for {
+		l.turns.Lock()
+		n, err := l.turnOnce()
+		l.turns.Unlock()
+		if err != nil {
+			l.fail = err
+			return false
+		}
+		if n > 0 {
+			l.watch.happened(n)
+		}
+		if n < eventsPerTurn {
+			return true
+		}
+		runtime.Gosched()
+	}
+}
+
+func (l *loop) turnOnce() (int, error) {
+	l.waking.Store(true)
+	n, err := l.driver.Turn(0)
+	if l.driver.Woke() == 0 {
+		l.waking.Store(false)
+	}
+	if err == nil && l.after != nil {
+		l.after()
+	}
+	return n, err
+}
+
+// round turns the driver if nobody else does, and if that could help: while those
+// whom the last turn woke have not all got to run, what they lack is a processor.
+// It reports whether there were events.
+func (l *loop) round() bool {
+	if l.waking.Load() || !l.turns.TryLock() {
+		return false
+	}
+	defer l.turns.Unlock()
+	n, _ := l.turnOnce() // an error ends the loop, which gets it, too
+	return n > 0
+}
+
+// stop ends the loop and shuts its driver down.
+func (l *loop) stop(ctx context.Context) error {
+	// A deadline in the past wakes the loop; closing the file ends it.
+	_ = l.file.SetReadDeadline(time.Unix(1, 0))
+	<-l.ended
+	l.turns.Lock() // a round may be under way, and later ones find the driver shut down
+	defer l.turns.Unlock()
+	return errors.Join(l.fail, l.file.Close(), l.driver.Shutdown(ctx))
+}

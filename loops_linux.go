@@ -1,0 +1,114 @@
+package eddy
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/eddyio/eddy/driver"
+)
+
+// loops is what sockets are spread over, each with a registry of its own. The
+// first is the driver's main one; the others are made with the first socket.
+type loops struct {
+	all  atomic.Pointer[[]*loop]
+	next atomic.Uint32
+	mu   sync.Mutex
+	shut bool
+}
+
+// maxLoops is where more loops stop paying by themselves: a loop hands on tens of
+// events per microsecond of its own, and every one that is busy takes a
+// processor away from what it wakes.
+const maxLoops = 8
+
+// pick chooses the loop for a new socket, in turn.
+func (s *loops) pick(d *Driver) (*loop, error) {
+	all := s.all.Load()
+	if all == nil {
+		var err error
+		if all, err = s.make(d); err != nil {
+			return nil, err
+		}
+	}
+	return (*all)[int(s.next.Add(1))%len(*all)], nil
+}
+
+// open is the loops there are.
+func (s *loops) open() []*loop {
+	if all := s.all.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// make makes the loops that are still missing. If there are descriptors for
+// some only, those do.
+func (s *loops) make(d *Driver) (*[]*loop, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if all := s.all.Load(); all != nil {
+		return all, nil
+	}
+	if s.shut {
+		return nil, ErrShutdown
+	}
+	all := []*loop{d.system.(*linux).main}
+	for len(all) < d.cfg.loops() {
+		l, err := newLoop(driver.Config{Events: eventsPerTurn, NoRing: true}, &d.system.(*linux).watch)
+		if err == nil {
+			err = l.start(nil)
+		}
+		if err != nil {
+			d.metrics.missingLoops.Store(int64(d.cfg.loops() - len(all)))
+			break
+		}
+		all = append(all, l)
+	}
+	for _, l := range all {
+		l.noGate = d.cfg.NoHolds
+	}
+	s.all.Store(&all)
+	return &all, nil
+}
+
+// loops is how many loops there are to be.
+func (c Config) loops() int {
+	if c.Loops > 0 {
+		return c.Loops
+	}
+	return min(runtime.GOMAXPROCS(0), maxLoops)
+}
+
+func (s *loops) metrics(m *Metrics) {
+	all := s.all.Load()
+	if all == nil {
+		return
+	}
+	m.Loops = len(*all)
+	for _, l := range *all {
+		m.Sockets += l.sockets.Load()
+		m.Looks += l.gate.looks.Load()
+		m.Found += l.gate.found.Load()
+		m.Holds += l.gate.holds.Load()
+		m.Answered += l.gate.answered.Load()
+	}
+}
+
+// shutdown stops all loops but the first.
+func (s *loops) shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut = true
+	all := s.all.Load()
+	if all == nil {
+		return nil
+	}
+	var err error
+	for _, l := range (*all)[1:] {
+		err = errors.Join(err, l.stop(ctx))
+	}
+	return err
+}

@@ -1,0 +1,441 @@
+package eddy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
+	"github.com/eddyio/eddy/poll"
+)
+
+// socket is a socket in a loop's registry.
+//
+// What a read or a write touches lies together. Both locks are held by whoever
+// passes the descriptor to the kernel for that side; uses, for reading, by whoever
+// does so for neither. Close takes all three after it has told everybody to
+// leave, and so knows that nobody can hit another file with the number.
+type socket struct {
+	registration driver.Registration
+	reads        sync.Mutex
+	writes       sync.Mutex
+	loop         *loop
+	fd           int
+	taken        int // bytes read since the last sleep; guarded by reads
+	kind         socketKind
+	network      string
+	local        net.Addr
+	remote       net.Addr
+	uses         sync.RWMutex
+	deadlines    [2]expiry // by driver.Side
+	solo         solo
+}
+
+// socketKind says what a socket's calls mean.
+type socketKind uint8
+
+const (
+	// isStream: there are no messages, and a write may be partial.
+	isStream socketKind = 1 << iota
+	// endsAtZero: a read of nothing is the end, as of a connection that has
+	// messages, too, where an empty one looks the same.
+	endsAtZero
+	// shortIsAll: a read that fills less than it was given has taken all there
+	// was. So it is with TCP; with Unix sockets a read stops early where file
+	// descriptors were passed, and nothing would announce the rest.
+	shortIsAll
+)
+
+// maxSend is the most that one system call is asked to take.
+const maxSend = 1 << 30
+
+// open puts a descriptor in the loop's registry. It is the socket's from here
+// on, and closed if that fails.
+func (l *loop) open(fd int, kind socketKind, network string, local, remote net.Addr) (*socket, error) {
+	s := &socket{loop: l, fd: fd, kind: kind, network: network, local: local, remote: remote}
+	// A new connection can be written to, and more often than not read from.
+	s.registration.IO().Set(poll.ReadyReadable | poll.ReadyWritable)
+	err := l.handle.RegisterAt(&s.registration, fd, interestOf(false))
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	l.sockets.Add(1)
+	return s, nil
+}
+
+func (s *socket) io() *driver.ScheduledIO { return s.registration.IO() }
+
+// Read implements transport.
+func (s *socket) Read(p []byte) (int, error) {
+	s.reads.Lock()
+	n, err := s.receive(p)
+	s.taken += n + readWeight
+	greedy := s.taken > readShare
+	if greedy {
+		s.taken = 0
+	}
+	s.reads.Unlock()
+	if greedy {
+		runtime.Gosched()
+	}
+	if err != nil && err != io.EOF {
+		err = s.fail("read", err)
+	}
+	return n, err
+}
+
+// A reader that always finds data never sleeps, and raw system calls are no
+// occasion for the scheduler to let others run: after readShare bytes, each read
+// counting for readWeight more, the reader is one.
+const (
+	readShare  = 512 << 10
+	readWeight = 512
+)
+
+// receive reads once there is something to read. The caller holds reads.
+func (s *socket) receive(p []byte) (int, error) {
+	io := s.io()
+	for {
+		seen := io.Readiness()
+		if seen.Ended(driver.Reading) || seen.IsInterrupted(driver.Reading) || len(p) == 0 {
+			return 0, s.ended(seen, driver.Reading, len(p))
+		}
+		if seen.Ready(driver.Reading) == 0 {
+			if n := s.awaitData(p); n > 0 {
+				return n, nil
+			}
+			continue
+		}
+		n, errno := sys.Receive(s.fd, p)
+		switch {
+		case errno == 0:
+			return s.received(seen, n, len(p))
+		case errno == unix.EAGAIN:
+			io.Clear(seen, notReadable)
+		case errno != unix.EINTR:
+			return 0, os.NewSyscallError("read", errno)
+		}
+	}
+}
+
+// What a call that found nothing to do proves wrong. That the peer has closed
+// stays true, but then there is something to do for ever; if the kernel says
+// there is not, the bit was about a connection that has been connected since.
+const (
+	notReadable = poll.ReadyReadable | poll.ReadyReadClosed | poll.ReadyPriority | poll.ReadyError
+	notWritable = poll.ReadyWritable | poll.ReadyWriteClosed | poll.ReadyError
+)
+
+// received draws the conclusions from a read that was given size bytes.
+func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
+	if n == 0 && s.kind&endsAtZero != 0 {
+		return 0, io.EOF
+	}
+	// Urgent data, which Priority announces, make reads stop early, too.
+	if n < size && s.kind&shortIsAll != 0 && !seen.Ready(driver.Reading).IsPriority() {
+		s.io().Clear(seen, poll.ReadyReadable)
+	}
+	return n, nil
+}
+
+// awaitData waits for news to read, and may find data on the way.
+func (s *socket) awaitData(p []byte) int {
+	if s.solo.on {
+		if n, come := s.reply(p); come {
+			return n
+		}
+	}
+	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 {
+		if n, found := s.lookAgain(p); found {
+			return n
+		}
+	}
+	s.taken = 0
+	s.wait(driver.Reading)
+	if s.kind&isStream != 0 && !s.loop.noGate {
+		s.waited()
+	}
+	return 0
+}
+
+// wait sleeps until there is news.
+func (s *socket) wait(side driver.Side) {
+	if s.io().Wait(side) {
+		s.loop.waking.Store(false)
+	}
+}
+
+// lookAgain is what a reader does on a saturated machine before it sleeps. It
+// reports false if the reader is to sleep.
+func (s *socket) lookAgain(p []byte) (n int, found bool) {
+	gate, now := &s.loop.gate, sinceStart()
+	if s.loop.noGate || !gate.mayLook(now) {
+		return 0, false
+	}
+	n, errno := sys.Receive(s.fd, p)
+	if errno == 0 && n > 0 {
+		gate.looked(true)
+		return n, true
+	}
+	if errno == unix.EAGAIN {
+		answered := gate.mayHold(now) && sys.AwaitReadable(s.fd, int64(holdTime))
+		gate.looked(answered)
+		if !answered {
+			return 0, false
+		}
+		gate.answered.Add(1)
+	}
+	// There is data, the end, or an error, which the next read tells.
+	s.io().Set(poll.ReadyReadable)
+	return 0, true
+}
+
+// Write implements transport.
+func (s *socket) Write(p []byte) (int, error) {
+	s.writes.Lock()
+	n, err := s.send(p)
+	s.writes.Unlock()
+	if err != nil {
+		err = s.fail("write", err)
+	}
+	return n, err
+}
+
+// send writes all of p. The caller holds writes.
+func (s *socket) send(p []byte) (int, error) {
+	io := s.io()
+	sent := 0
+	for {
+		seen := io.Readiness()
+		if seen.Ended(driver.Writing) || seen.IsInterrupted(driver.Writing) {
+			return sent, s.ended(seen, driver.Writing, 1)
+		}
+		if len(p) == 0 && s.kind&isStream != 0 {
+			return 0, nil
+		}
+		if seen.Ready(driver.Writing) == 0 {
+			s.wait(driver.Writing)
+			continue
+		}
+		rest := p[sent:]
+		if s.kind&isStream != 0 && len(rest) > maxSend {
+			rest = rest[:maxSend]
+		}
+		n, errno := sys.Send(s.fd, rest)
+		switch {
+		case errno == 0:
+			sent += n
+			if sent == len(p) || s.kind&isStream == 0 {
+				return sent, nil
+			}
+		case errno == unix.EAGAIN:
+			io.Clear(seen, notWritable)
+		case errno != unix.EINTR:
+			return sent, os.NewSyscallError("write", errno)
+		}
+	}
+}
+
+// ended is why a side is not to be used. Like std, it lets a read of nothing
+// pass, but for a closed connection.
+func (s *socket) ended(seen driver.Readiness, side driver.Side, size int) error {
+	switch {
+	case seen.IsShutdown():
+		if s.closed() {
+			return net.ErrClosed
+		}
+		return ErrShutdown
+	case size == 0:
+		return nil
+	case seen.IsExpired(side):
+		return os.ErrDeadlineExceeded
+	}
+	return errInterrupted
+}
+
+// errInterrupted stands for a context's error.
+var errInterrupted = errors.New("interrupted")
+
+// fail says what std would.
+func (s *socket) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: err}
+}
+
+// failSet is fail for settings, of which std tells only the local address.
+func (s *socket) failSet(op string, err error) error {
+	return &net.OpError{Op: op, Net: s.network, Addr: s.local, Err: err}
+}
+
+// until calls f with the side's lock held, and makes it end with the context.
+func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, error)) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	mu := [2]*sync.Mutex{&s.reads, &s.writes}[side]
+	if err := lock(ctx, mu); err != nil {
+		return 0, err
+	}
+	defer mu.Unlock()
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		s.io().Interrupt(side)
+		close(interrupted)
+	})
+	n, err := f()
+	if !stop() {
+		<-interrupted
+		s.io().Resume(side)
+	}
+	if err == errInterrupted {
+		err = ctx.Err()
+	}
+	return n, err
+}
+
+// lock locks mu, unless the context ends before.
+func lock(ctx context.Context, mu *sync.Mutex) error {
+	if mu.TryLock() {
+		return nil
+	}
+	if ctx.Done() == nil {
+		mu.Lock()
+		return nil
+	}
+	locked := make(chan struct{})
+	go func() {
+		mu.Lock()
+		select {
+		case locked <- struct{}{}:
+		case <-ctx.Done():
+			mu.Unlock()
+		}
+	}()
+	select {
+	case <-locked:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *socket) readContext(ctx context.Context, p []byte) (int, error) {
+	if ctx.Done() == nil {
+		return s.Read(p)
+	}
+	n, err := s.until(ctx, driver.Reading, func() (int, error) { return s.receive(p) })
+	if err != nil && err != io.EOF {
+		err = s.fail("read", err)
+	}
+	return n, err
+}
+
+func (s *socket) writeContext(ctx context.Context, p []byte) (int, error) {
+	if ctx.Done() == nil {
+		return s.Write(p)
+	}
+	n, err := s.until(ctx, driver.Writing, func() (int, error) { return s.send(p) })
+	if err != nil {
+		err = s.fail("write", err)
+	}
+	return n, err
+}
+
+// attempt calls f until it does not say EAGAIN, waiting for the side before each
+// further call. The caller holds the side's lock.
+func (s *socket) attempt(side driver.Side, f func() error) error {
+	io := s.io()
+	stale := [2]poll.Ready{notReadable, notWritable}[side]
+	for {
+		seen := io.Readiness()
+		if seen.Ended(side) || seen.IsInterrupted(side) {
+			return s.ended(seen, side, 1)
+		}
+		if seen.Ready(side) == 0 {
+			s.wait(side)
+			continue
+		}
+		switch err := f(); err {
+		case unix.EAGAIN:
+			io.Clear(seen, stale)
+		case unix.EINTR:
+		default:
+			return err
+		}
+	}
+}
+
+// closed reports whether Close was called, as opposed to the driver's end.
+func (s *socket) closed() bool { return s.deadlines[driver.Reading].ended() }
+
+// Close implements transport.
+func (s *socket) Close() error {
+	first := s.deadlines[driver.Reading].end()
+	s.deadlines[driver.Writing].end()
+	if !first {
+		return s.fail("close", net.ErrClosed)
+	}
+	// It fails only after the registry was closed, which took all out.
+	_ = s.registration.Deregister()
+	s.reads.Lock()
+	s.writes.Lock()
+	s.uses.Lock()
+	if s.solo.on {
+		s.loop.watch.solos.Add(-1)
+	}
+	err := unix.Close(s.fd)
+	s.uses.Unlock()
+	s.writes.Unlock()
+	s.reads.Unlock()
+	s.loop.sockets.Add(-1)
+	if err != nil {
+		return s.fail("close", os.NewSyscallError("close", err))
+	}
+	return nil
+}
+
+// use calls f with the descriptor, which stays open for as long. It does not
+// wait for anybody who reads or writes.
+func (s *socket) use(f func(fd int) error) error {
+	s.uses.RLock()
+	defer s.uses.RUnlock()
+	if s.closed() {
+		return net.ErrClosed
+	}
+	return f(s.fd)
+}
+
+func (s *socket) LocalAddr() net.Addr  { return s.local }
+func (s *socket) RemoteAddr() net.Addr { return s.remote }
+
+// SetDeadline implements transport.
+func (s *socket) SetDeadline(t time.Time) error {
+	if err := s.SetReadDeadline(t); err != nil {
+		return err
+	}
+	return s.SetWriteDeadline(t)
+}
+
+// SetReadDeadline implements transport.
+func (s *socket) SetReadDeadline(t time.Time) error { return s.setDeadline(driver.Reading, t) }
+
+// SetWriteDeadline implements transport.
+func (s *socket) SetWriteDeadline(t time.Time) error { return s.setDeadline(driver.Writing, t) }
+
+func (s *socket) setDeadline(side driver.Side, t time.Time) error {
+	if !s.deadlines[side].set(s.io(), side, t) {
+		return s.failSet("set", net.ErrClosed)
+	}
+	return nil
+}
+
+var _ syscall.Conn = (*socket)(nil)

@@ -1,0 +1,137 @@
+package eddy
+
+import (
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/internal/sys"
+	"github.com/eddyio/eddy/poll"
+)
+
+// solo makes a reader wait in the kernel for each reply, if its connection is
+// nearly the only one and the replies are quick: a client of a server near by.
+//
+// A loop is worth its hand-over when many connections share it. One alone pays
+// for it with every request: the loop's goroutine is woken, and wakes the reader,
+// for whom the scheduler starts another thread, which finds nothing to do and is
+// in the peer's way. std's reader is found by the scheduler, which spins for a
+// moment before it lets a processor go idle; a solo reader does that itself.
+//
+//	socket    when                                        becomes
+//	--------  ------------------------------------------  ---------------------
+//	in loop   soloStreak waits in a row in which hardly   solo: the loop is not
+//	          anything else happened, of less than        told of its data
+//	          soloWait on average
+//	solo      a wait for more than soloSpin and           in loop, for soloPause
+//	          soloHold                                    waits at least
+//	solo      others have events, or the loops fall       in loop
+//	          behind
+//
+// Guarded by the socket's reads.
+type solo struct {
+	on     bool
+	streak int
+	begun  time.Duration // when the streak began
+	seen   uint64        // the loops' events at the last wait
+}
+
+const (
+	soloStreak = 16
+	soloPause  = 16
+	soloEvents = 2 // events of all loops during a wait, its own included, that are hardly anything
+	soloWait   = 200 * time.Microsecond
+	soloSpin   = 30 * time.Microsecond  // of looking, and then
+	soloHold   = 100 * time.Microsecond // of waiting in the kernel
+)
+
+// interestOf is what a loop is told of a socket.
+func interestOf(solo bool) poll.Interest {
+	if solo {
+		return poll.Writable
+	}
+	return poll.Readable | poll.Writable | poll.Priority
+}
+
+// reply waits for the reply to a solo socket, and reports whether it has come; n
+// is how much of it, or 0. If it has not, the socket is in its loop again.
+func (s *socket) reply(p []byte) (n int, come bool) {
+	w := s.loop.watch
+	if !s.undisturbed(w) || w.rounds.behind.Load() {
+		s.leaveSolo(0)
+		return 0, false
+	}
+	for begun := sinceStart(); sinceStart()-begun < soloSpin; {
+		n, errno := sys.Receive(s.fd, p)
+		if errno == 0 && n > 0 {
+			return n, true
+		}
+		if errno != unix.EAGAIN {
+			s.io().Set(poll.ReadyReadable) // the end, or an error, which the next read tells
+			return 0, true
+		}
+	}
+	if sys.AwaitReadable(s.fd, int64(soloHold)) {
+		s.io().Set(poll.ReadyReadable)
+		return 0, true
+	}
+	s.leaveSolo(-soloPause)
+	return 0, false
+}
+
+// undisturbed reports whether hardly anything has happened since it was last asked.
+func (s *socket) undisturbed(w *watch) bool {
+	events := w.events.Load()
+	few := events-s.solo.seen <= soloEvents
+	s.solo.seen = events
+	return few
+}
+
+// waited counts a wait, and makes the socket solo when it is time.
+func (s *socket) waited() {
+	w := s.loop.watch
+	solo := &s.solo
+	if !s.undisturbed(w) {
+		solo.streak = min(solo.streak, 0)
+		return
+	}
+	solo.streak++
+	switch {
+	case solo.streak == 1:
+		solo.begun = sinceStart()
+	case solo.streak > soloStreak:
+		quick := sinceStart()-solo.begun < soloStreak*soloWait
+		solo.streak = 0
+		if quick && !w.rounds.behind.Load() && w.enterSolo() {
+			s.enterSolo()
+		}
+	}
+}
+
+func (s *socket) enterSolo() {
+	if s.registration.Reregister(interestOf(true)) != nil {
+		s.loop.watch.solos.Add(-1)
+		return
+	}
+	s.solo.on = true
+}
+
+// leaveSolo puts the socket back in its loop, which announces what has come
+// meanwhile.
+func (s *socket) leaveSolo(streak int) {
+	s.solo.on, s.solo.streak = false, streak
+	s.loop.watch.solos.Add(-1)
+	// It fails only for a socket that is closed, or shut down with its driver.
+	_ = s.registration.Reregister(interestOf(false))
+}
+
+// enterSolo reports whether one more socket may be solo: each one occupies a
+// thread while it waits.
+func (w *watch) enterSolo() bool {
+	if w.solos.Add(1) <= int32(runtime.GOMAXPROCS(0)) {
+		return true
+	}
+	w.solos.Add(-1)
+	return false
+}

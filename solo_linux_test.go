@@ -1,0 +1,192 @@
+package eddy_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/eddyio/eddy"
+	"github.com/eddyio/eddy/internal/leaktest"
+)
+
+// talk makes n round trips of one byte.
+func talk(t *testing.T, from, to net.Conn, n int) {
+	t.Helper()
+	p := make([]byte, 1)
+	for i := range n {
+		if _, err := from.Write([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(to, p); err != nil || p[0] != byte(i) {
+			t.Fatalf("round trip %d: got %d, %v", i, p[0], err)
+		}
+		if _, err := to.Write(p); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadFull(from, p); err != nil || p[0] != byte(i) {
+			t.Fatalf("reply %d: got %d, %v", i, p[0], err)
+		}
+	}
+}
+
+// soloPair connects a std client to an eddy server, and makes the server's
+// reader solo by echoing for it.
+func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
+	t.Helper()
+	d, err := eddy.New(eddy.Config{Backend: eddy.BackendEpoll})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	l, err := d.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	client, err = net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.AcceptConn(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+
+	echoed := make(chan struct{})
+	go func() {
+		defer close(echoed)
+		p := make([]byte, 16)
+		for {
+			n, err := server.Read(p)
+			if err != nil || p[0] == 0xff {
+				return
+			}
+			server.Write(p[:n])
+		}
+	}()
+	p := make([]byte, 1)
+	for begun := time.Now(); d.Metrics().Solos == 0; {
+		if time.Since(begun) > 10*time.Second {
+
+			t.Skip("the machine is too busy for a reply within 200 us")
+		}
+		for range 100 {
+			client.Write([]byte{1})
+			if _, err := io.ReadFull(client, p); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	client.Write([]byte{0xff})
+	<-echoed
+	return d, client, server
+}
+
+func TestSoloReaderSleepsThroughWhatComesLate(t *testing.T) {
+	leaktest.Check(t)
+	_, client, server := soloPair(t)
+	go func() {
+		time.Sleep(20 * time.Millisecond)
+		client.Write([]byte("late"))
+	}()
+	p := make([]byte, 16)
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := server.Read(p); err != nil || string(p[:n]) != "late" {
+		t.Fatalf("read %q, %v", p[:n], err)
+	}
+}
+
+func TestSoloReaderDoesNotSeeTheEnd(t *testing.T) {
+	leaktest.Check(t)
+	_, client, server := soloPair(t)
+	client.Close()
+	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if n, err := server.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("read %d, %v; want 0, io.EOF", n, err)
+	}
+}
+
+func TestSoloReaderCannotBeEnded(t *testing.T) {
+	leaktest.Check(t)
+	for name, end := range map[string]struct {
+		do   func(*eddy.Conn)
+		want error
+	}{
+		"deadline": {func(c *eddy.Conn) { c.SetReadDeadline(time.Now()) }, os.ErrDeadlineExceeded},
+		"close":    {func(c *eddy.Conn) { c.Close() }, net.ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, _, server := soloPair(t)
+			got := make(chan error, 1)
+			go func() {
+				_, err := server.Read(make([]byte, 1))
+				got <- err
+			}()
+			time.Sleep(time.Millisecond)
+			end.do(server)
+			select {
+			case err := <-got:
+				if !errors.Is(err, end.want) {
+					t.Errorf("read: %v, want %v", err, end.want)
+				}
+			case <-time.After(10 * time.Second):
+				t.Fatal("still reading")
+			}
+			server.Close()
+			if solos := d.Metrics().Solos; solos != 0 {
+				t.Errorf("%d sockets are solo after the only one was closed", solos)
+			}
+		})
+	}
+}
+
+// TestSoloSocketStaysSoloAmongOthers catches a reader that goes on occupying a
+// thread although its connection is not alone any more.
+func TestSoloSocketStaysSoloAmongOthers(t *testing.T) {
+	leaktest.Check(t)
+	d, client, server := soloPair(t)
+	l, err := d.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for range 4 {
+		c, err := d.Dial(context.Background(), "tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		talk(t, c, s, 50)
+	}
+	talk(t, client, server, 1)
+	if solos := d.Metrics().Solos; solos != 0 {
+		t.Errorf("%d sockets are solo though there was traffic on others", solos)
+	}
+}
+
+func TestSoloSocketsWriterMissesRoom(t *testing.T) {
+	leaktest.Check(t)
+	_, client, server := soloPair(t)
+	const size = 16 << 20
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := server.Write(make([]byte, size))
+		wrote <- err
+	}()
+	if n, err := io.CopyN(io.Discard, client, size); err != nil {
+		t.Fatalf("after %d bytes: %v", n, err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+}

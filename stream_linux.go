@@ -1,0 +1,112 @@
+package eddy
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
+)
+
+// maxVector is the most buffers one writev(2) takes, UIO_MAXIOV.
+const maxVector = 1024
+
+// writeBuffers implements transport.
+func (s *socket) writeBuffers(v *net.Buffers) (sent int64, err error) {
+	s.writes.Lock()
+	for _, b := range *v {
+		sys.KernelReads(b)
+	}
+	for len(*v) > 0 && err == nil {
+		var n int
+		err = s.attempt(driver.Writing, func() (err error) {
+			n, err = unix.Writev(s.fd, (*v)[:min(len(*v), maxVector)])
+			return err
+		})
+		if err == nil {
+			sent += int64(n)
+			consume(v, n)
+		}
+	}
+	s.writes.Unlock()
+	if err != nil {
+		err = s.fail("writev", wrapErrno("writev", err))
+	}
+	return sent, err
+}
+
+// consume takes n bytes, and empty buffers, off the front.
+func consume(v *net.Buffers, n int) {
+	for len(*v) > 0 && n >= len((*v)[0]) {
+		n -= len((*v)[0])
+		(*v)[0] = nil
+		*v = (*v)[1:]
+	}
+	if n > 0 {
+		(*v)[0] = (*v)[0][n:]
+	}
+}
+
+// wrapErrno names the system call that an errno comes from.
+func wrapErrno(call string, err error) error {
+	if errno, ok := err.(syscall.Errno); ok {
+		return os.NewSyscallError(call, errno)
+	}
+	return err
+}
+
+// readFrom implements transport.
+func (s *socket) readFrom(r io.Reader) (int64, error) {
+	if v, ok := r.(*net.Buffers); ok {
+		return s.writeBuffers(v)
+	}
+	n, err := s.copyFrom(r)
+	if err != nil {
+		err = s.fail("readfrom", err)
+	}
+	return n, err
+}
+
+// copyFrom does it by the best way there is.
+func (s *socket) copyFrom(r io.Reader) (int64, error) {
+	source, limit := limited(r)
+	n, handled, err := s.spliceFrom(source, limit)
+	if !handled {
+		n, handled, err = s.sendfile(source, limit)
+	}
+	if !handled {
+		return io.Copy(onlyWriter{s}, r)
+	}
+	if limit, ok := r.(*io.LimitedReader); ok {
+		limit.N -= n
+	}
+	return n, err
+}
+
+// onlyWriter hides that a socket can read from a reader.
+type onlyWriter struct{ io.Writer }
+
+// onlyReader hides that a socket can write to a writer.
+type onlyReader struct{ io.Reader }
+
+// writeTo implements transport.
+func (s *socket) writeTo(w io.Writer) (int64, error) {
+	n, err := s.copyTo(w)
+	if err != nil {
+		err = s.fail("writeto", err)
+	}
+	return n, err
+}
+
+func (s *socket) copyTo(w io.Writer) (int64, error) {
+	if c, ok := w.(*Conn); ok && c.ok() {
+		if to, ok := c.t.(*socket); ok {
+			return to.readFrom(s)
+		}
+	}
+	return io.Copy(w, onlyReader{s})
+}

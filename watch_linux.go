@@ -1,0 +1,60 @@
+package eddy
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// watch makes the rounds of a driver's loops.
+type watch struct {
+	rounds rounds
+	loops  func() []*loop
+	timer  *time.Timer
+	events atomic.Uint64 // of all loops
+	solos  atomic.Int32  // sockets that are solo
+	due    atomic.Int64  // when the next round is to be, on the driver's clock
+}
+
+func (w *watch) init(loops func() []*loop) {
+	w.rounds.init()
+	w.loops = loops
+	w.timer = time.AfterFunc(time.Hour, w.round)
+	w.timer.Stop()
+}
+
+// happened says that a loop has had events.
+func (w *watch) happened(events int) {
+	w.events.Add(uint64(events))
+	if now := sinceStart(); w.rounds.happened(now) {
+		w.next(now)
+	}
+}
+
+func (w *watch) next(now time.Duration) {
+	w.due.Store(int64(now + roundFast))
+	w.timer.Reset(roundFast)
+}
+
+// round is the timer's.
+func (w *watch) round() {
+	late := sinceStart()-time.Duration(w.due.Load()) > roundLate
+	found := false
+	if late {
+		for _, l := range w.loops() {
+			found = l.round() || found
+		}
+	}
+	now := sinceStart()
+	again, fell := w.rounds.went(found, now)
+	if fell {
+		for _, l := range w.loops() {
+			l.gate.begin()
+		}
+	}
+	if again {
+		w.next(now)
+	}
+}
+
+// stop ends the rounds; one may be under way.
+func (w *watch) stop() { w.timer.Stop() }
