@@ -31,7 +31,7 @@ func benchBoth(cmd *cobra.Command, _ []string) error {
 	file.SetArgs([]string{"--seconds", "1", "--rounds", "3"})
 	for i, c := range []*cobra.Command{echo, file} {
 		if i > 0 {
-x
+			fmt.Fprintln(cmd.OutOrStdout())
 		}
 		c.SilenceErrors, c.SilenceUsage = true, true
 		c.SetOut(cmd.OutOrStdout())
