@@ -120,7 +120,7 @@ func (l *listening) setUnlinkOnClose(on bool) {
 
 // SetDeadline implements acceptor.
 func (l *listening) SetDeadline(t time.Time) error {
-	if !l.deadlines[driver.Reading].set(l.io(), driver.Reading, t) {
+	if l.SetReadDeadline(t) != nil {
 		return net.ErrClosed // as std, without an OpError
 	}
 	return nil

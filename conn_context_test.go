@@ -139,7 +139,7 @@ func TestConnConfusesContextAndDeadline(t *testing.T) {
 func TestStaleInterruptionEndsTheNextCall(t *testing.T) {
 	rounds := 2000
 	if long {
-		rounds = 100_000
+		rounds = 30_000
 	}
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		client, server := connect(t, d, "tcp")

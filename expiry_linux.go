@@ -7,40 +7,41 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// expiry is the deadline of one side of a socket. Its timer is made when there
-// first is a deadline, and left to run when the deadline moves to a later time:
-// renewing a deadline with every request costs no more than looking at the clock.
+// expiry is the deadline of one side of a socket. It is made when there first is
+// one. Its timer is left to run when the deadline moves to a later time: renewing
+// a deadline with every request costs no more than looking at the clock.
 type expiry struct {
-	mu     sync.Mutex
-	at     time.Time // zero: never
-	timer  *time.Timer
-	alarm  time.Time // when the timer fires; zero: it does not
-	closed bool
+	mu    sync.Mutex
+	at    time.Time // zero: never
+	timer *time.Timer
+	alarm time.Time // when the timer fires; zero: it does not
+	ended bool
 }
 
-// set moves the deadline. It reports false once end was called.
-func (e *expiry) set(io *driver.ScheduledIO, side driver.Side, t time.Time) bool {
+// expiries is both sides' deadlines.
+type expiries [2]expiry
+
+// set moves the deadline. After end it does nothing.
+func (e *expiry) set(io *driver.ScheduledIO, side driver.Side, t time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
-		return false
+	if e.ended {
+		return
 	}
 	e.at = t
 	if t.IsZero() {
 		io.Renew(side)
-		return true
+		return
 	}
 	left := time.Until(t)
 	if left <= 0 {
 		io.Expire(side)
-		return true
+		return
 	}
 	io.Renew(side)
-	if !e.alarm.IsZero() && !t.Before(e.alarm) {
-		return true
+	if e.alarm.IsZero() || t.Before(e.alarm) {
+		e.start(io, side, left)
 	}
-	e.start(io, side, left)
-	return true
 }
 
 // start makes the timer fire after so long.
@@ -58,7 +59,7 @@ func (e *expiry) fire(io *driver.ScheduledIO, side driver.Side) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.alarm = time.Time{}
-	if e.closed || e.at.IsZero() {
+	if e.ended || e.at.IsZero() {
 		return
 	}
 	if left := time.Until(e.at); left > 0 {
@@ -68,21 +69,12 @@ func (e *expiry) fire(io *driver.ScheduledIO, side driver.Side) {
 	io.Expire(side)
 }
 
-// end stops it for good, and reports whether it was the first call.
-func (e *expiry) end() bool {
+// end stops it for good.
+func (e *expiry) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	first := !e.closed
-	e.closed = true
+	e.ended = true
 	if e.timer != nil {
 		e.timer.Stop()
 	}
-	return first
-}
-
-// ended reports whether end was called.
-func (e *expiry) ended() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.closed
 }

@@ -105,14 +105,14 @@ func (l *loop) turnOnce() (int, error) {
 
 // round turns the driver if nobody else does, and if that could help: while those
 // whom the last turn woke have not all got to run, what they lack is a processor.
-// It reports whether there were events.
-func (l *loop) round() bool {
+// It returns how many events there were.
+func (l *loop) round() int {
 	if l.waking.Load() || !l.turns.TryLock() {
-		return false
+		return 0
 	}
 	defer l.turns.Unlock()
 	n, _ := l.turnOnce() // an error ends the loop, which gets it, too
-	return n > 0
+	return n
 }
 
 // stop ends the loop and shuts its driver down.

@@ -12,15 +12,16 @@ import (
 // microseconds. While all are busy, nobody asks the poller but a watchdog, every
 // 10 ms, and the loop queues up behind everybody else then. A timer is looked at
 // whenever a goroutine stops running, and what it starts runs next. So a round
-// that comes late is proof that goroutines run for long, and if it then finds
-// events, that these keep the loops from turning. While it is so, rounds are what
-// turns them.
+// that comes late, and finds more events than the loops themselves have since it
+// was decided upon, is proof that goroutines run for long and keep the loops from
+// turning. While it is so, rounds are what turns them. (Goroutines that sit in
+// system calls, such as fsync, make rounds late, too, but the loops turn.)
 //
 //	loops    a round that                      become   next round
 //	-------  --------------------------------  -------  -------------------------
-//	any      is late and finds events          behind   after roundFast
-//	behind   does not, roundPatience in a row  on time  as below
-//	on time  does not, twice in a row          on time  with the first event after
+//	any      is proof                          behind   after roundFast
+//	behind   is not, roundPatience in a row    on time  as below
+//	on time  is not, twice in a row            on time  with the first event after
 //	                                                    roundRest
 //
 // A round that is on time leaves the turning to the loops, even if they are
@@ -52,8 +53,7 @@ func (r *rounds) happened(now time.Duration) bool {
 	return r.resting.Load() && int64(now) >= r.rest.Load() && r.resting.CompareAndSwap(true, false)
 }
 
-// went draws the conclusion from a round: whether it was late and found events.
-// It reports whether there is to be another after roundFast, and whether the
+// went draws the conclusion from a round: whether it was proof. It reports whether there is to be another after roundFast, and whether the
 // loops have just fallen behind.
 func (r *rounds) went(proof bool, now time.Duration) (again, fell bool) {
 	if proof {

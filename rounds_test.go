@@ -21,7 +21,7 @@ func TestLoopFallsBehindAndNobodyMakesRounds(t *testing.T) {
 	}
 	again, fell := r.went(true, time.Millisecond)
 	if !again || !fell || !r.behind.Load() {
-		t.Errorf("after a late round with events: again %v, fell %v, behind %v; want all", again, fell, r.behind.Load())
+		t.Errorf("after a round that was proof: again %v, fell %v, behind %v; want all", again, fell, r.behind.Load())
 	}
 	if _, fell := r.went(true, time.Millisecond); fell {
 		t.Error("fell behind twice")

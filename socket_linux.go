@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,7 +37,8 @@ type socket struct {
 	local        net.Addr
 	remote       net.Addr
 	uses         sync.RWMutex
-	deadlines    [2]expiry // by driver.Side
+	shut         atomic.Bool              // Close was called
+	deadlines    atomic.Pointer[expiries] // nil: there never was one
 	solo         solo
 }
 
@@ -375,14 +377,16 @@ func (s *socket) attempt(side driver.Side, f func() error) error {
 }
 
 // closed reports whether Close was called, as opposed to the driver's end.
-func (s *socket) closed() bool { return s.deadlines[driver.Reading].ended() }
+func (s *socket) closed() bool { return s.shut.Load() }
 
 // Close implements transport.
 func (s *socket) Close() error {
-	first := s.deadlines[driver.Reading].end()
-	s.deadlines[driver.Writing].end()
-	if !first {
+	if s.shut.Swap(true) {
 		return s.fail("close", net.ErrClosed)
+	}
+	if both := s.deadlines.Load(); both != nil {
+		both[driver.Reading].end()
+		both[driver.Writing].end()
 	}
 	// It fails only after the registry was closed, which took all out.
 	_ = s.registration.Deregister()
@@ -432,9 +436,16 @@ func (s *socket) SetReadDeadline(t time.Time) error { return s.setDeadline(drive
 func (s *socket) SetWriteDeadline(t time.Time) error { return s.setDeadline(driver.Writing, t) }
 
 func (s *socket) setDeadline(side driver.Side, t time.Time) error {
-	if !s.deadlines[side].set(s.io(), side, t) {
+	both := s.deadlines.Load()
+	if both == nil {
+		s.deadlines.CompareAndSwap(nil, new(expiries))
+		both = s.deadlines.Load()
+	}
+	// Either this sees that Close was called, or that sees the deadlines.
+	if s.closed() {
 		return s.failSet("set", net.ErrClosed)
 	}
+	both[side].set(s.io(), side, t)
 	return nil
 }
 

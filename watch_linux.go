@@ -10,9 +10,10 @@ type watch struct {
 	rounds rounds
 	loops  func() []*loop
 	timer  *time.Timer
-	events atomic.Uint64 // of all loops
+	events atomic.Uint64 // that all loops have found by themselves
 	solos  atomic.Int32  // sockets that are solo
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
+	turned atomic.Uint64 // events when it was decided upon
 }
 
 func (w *watch) init(loops func() []*loop) {
@@ -32,20 +33,22 @@ func (w *watch) happened(events int) {
 
 func (w *watch) next(now time.Duration) {
 	w.due.Store(int64(now + roundFast))
+	w.turned.Store(w.events.Load())
 	w.timer.Reset(roundFast)
 }
 
 // round is the timer's.
 func (w *watch) round() {
 	late := sinceStart()-time.Duration(w.due.Load()) > roundLate
-	found := false
+	turned := int(w.events.Load() - w.turned.Load())
+	found := 0
 	if late {
 		for _, l := range w.loops() {
-			found = l.round() || found
+			found += l.round()
 		}
 	}
 	now := sinceStart()
-	again, fell := w.rounds.went(found, now)
+	again, fell := w.rounds.went(found > turned, now)
 	if fell {
 		for _, l := range w.loops() {
 			l.gate.begin()

@@ -15,7 +15,7 @@ func timespec(t *testing.T, d time.Duration) *uring.Timespec {
 
 func TestTimeoutsExpireOutOfOrder(t *testing.T) {
 	eachRing(t, 8, func(t *testing.T, r *uring.Ring) {
-		for i, d := range []time.Duration{60, 20, 40} {
+		for i, d := range []time.Duration{150, 50, 100} {
 			next(t, r, uint64(i)).PrepTimeout(timespec(t, d*time.Millisecond), 0, 0)
 		}
 		for _, c := range sequence(t, r, 1, 2, 0) {
@@ -165,7 +165,10 @@ func TestWaitEndsBeforeEnoughCompleted(t *testing.T) {
 // TestTimeoutDoesNotEndWait: whoever waits for more is woken by a timeout.
 func TestTimeoutDoesNotEndWait(t *testing.T) {
 	r := newRing(t, 8, uring.Config{})
-	next(t, r, 1).PrepTimeout(timespec(t, 2*time.Millisecond), 0, 0)
+	next(t, r, 1).PrepTimeout(timespec(t, 20*time.Millisecond), 0, 0)
+	// The kernel looks for timeouts that end while it waits: one that does before
+	// that, on a slow machine, leaves the wait to the other.
+	next(t, r, 2).PrepTimeout(timespec(t, 2*time.Second), 0, 0)
 	if _, err := r.SubmitAndWait(4, -1); err != nil && err != unix.EINTR {
 		t.Fatal(err)
 	}
