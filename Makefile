@@ -80,9 +80,11 @@ explore:
 	$(GO) vet -tags explore ./driver
 	$(GO) test $(TIMEOUT) -count=1 -tags explore -run '^TestExplore' ./driver
 
-# The explorer must catch each seeded mistake; compiles the package once for each.
+# The explorer must catch each seeded mistake (it compiles the package once for
+# each), and so must the soak test.
 mistakes:
 	$(GO) test -timeout 40m -count=1 -tags mistakes -run '^TestExplorerCatchesEveryMistake$$' ./driver
+	$(GO) test $(TIMEOUT) -count=1 -tags mistakes ./internal/soak
 
 # Each target for a bounded count; what it finds it writes to testdata/fuzz.
 FUZZ = -run '^$$' -fuzzminimizetime 1x
@@ -91,6 +93,13 @@ fuzz:
 	$(GO) test $(FUZZ) -fuzz '^FuzzEncode$$' -fuzztime 20000x ./uring
 	$(GO) test $(FUZZ) -fuzz '^FuzzProc$$' -fuzztime 20000x ./probe
 	$(GO) -C cmd/eddy test $(FUZZ) -fuzz '^FuzzNames$$' -fuzztime 800x ./internal/copytree
+
+# Everything at once for a while, and what is left behind: docs/soak.md.
+# GODEBUG=clobberfree=1 make soak is the harsher variant.
+soak:
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/soak ./internal/soak
+	$(BIN)/soak -time $(TIME)
 
 clean:
 	rm -rf $(BIN)

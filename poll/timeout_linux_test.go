@@ -158,8 +158,9 @@ func TestSignalsNeitherCutNorStretchTimeout(t *testing.T) {
 			t.Fatalf("millis %v: a timeout of %v has not ended after %v", millis, timeout, patience)
 		}
 		stop.Store(true)
-		if n := <-sent; n < 3 { // some 90, but where processors are emulated
-			t.Errorf("millis %v: only %d signals sent: the test tests nothing", millis, n)
+		// Some 90, but on a machine that is too busy, or emulated.
+		if n := <-sent; n == 0 {
+			t.Errorf("millis %v: no signal sent: the test tests nothing", millis)
 		}
 	}
 	select {
