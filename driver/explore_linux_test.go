@@ -36,6 +36,8 @@ type search struct {
 	limit                        int // most states; 0 is none
 	tracing                      bool
 	apart                        bool // visit states again: to prove that it makes no difference
+	whole                        bool // leave out no schedules: likewise
+	outcomes                     map[string]bool
 }
 
 // node is a place on the way at which there was a choice, or a state.
@@ -60,18 +62,19 @@ type run struct {
 	local func(*actor) bool
 
 	// idle says that an actor who pauses there would find nothing to do and
-	// change nothing; nil is what nobody knows.
+	// change nothing.
 	idle func(where string) func() bool
 
-	trace  []string
-	clock  time.Duration
-	check  func()       // after each step
-	last   func()       // when nobody can go on
-	added  func()       // the eventfd was written to
-	closed func(fd int) // a descriptor was disposed of
-	shared uint64       // the fingerprint of what all see, at the last choice of an actor
-	print  fingerprint
-	end    func() // when the run is over, or broken off
+	trace   []string
+	clock   time.Duration
+	check   func()        // after each step
+	last    func()        // when nobody can go on
+	outcome func() string // what has become of all, then
+	added   func()        // the eventfd was written to
+	closed  func(fd int)  // a descriptor was disposed of
+	shared  uint64        // the fingerprint of what all see, at the last choice of an actor
+	print   fingerprint
+	end     func() // when the run is over, or broken off
 }
 
 // actor is a goroutine of the model. They take turns.
@@ -228,15 +231,12 @@ func (r *run) pause(where string) {
 	if homes[where] {
 		a.history = 0
 	}
-	if r.idle != nil {
-		if idle := r.idle(where); idle != nil {
-			a.away(where, func() bool { return !idle() })
-			a.history, a.fresh = 1, true
-			return
-		}
+	idle := func() bool { return false }
+	if r.idle != nil && !r.whole {
+		idle = r.idle(where)
 	}
 	a.pausing = true
-	a.away(where, func() bool { return a.news || a.spins < 2 })
+	a.away(where, func() bool { return !idle() && (a.news || a.spins < 2) })
 	if homes[where] {
 		a.history = 1
 	}
@@ -333,7 +333,7 @@ func (r *run) play() float64 {
 			}
 		}
 		for _, a := range ready {
-			if r.local != nil && r.local(a) {
+			if r.local != nil && !r.whole && r.local(a) {
 				ready[0], ready = a, ready[:1]
 				break
 			}
@@ -383,6 +383,9 @@ func (r *run) finish() {
 		}
 	}
 	r.last()
+	if r.outcomes != nil {
+		r.outcomes[r.outcome()] = true
+	}
 }
 
 // once plays the schedule that the stack says, and what comes after it.
@@ -419,10 +422,10 @@ func (s *search) explore() float64 {
 	s.known, s.onStack = map[uint64]float64{}, map[uint64]struct{}{}
 	for {
 		s.runs++
-		schedules, broken, trace := s.once()
+		schedules, broken, _ := s.once()
 		if broken != "" {
 			s.tracing = true // the same once more, for the record
-			_, broken, trace = s.once()
+			_, broken, trace := s.once()
 			s.t.Fatalf("%s\nafter %d states, by this schedule:\n  %s", broken, s.states, strings.Join(trace, "\n  "))
 		}
 		s.steps++

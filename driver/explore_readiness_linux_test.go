@@ -5,6 +5,8 @@ package driver
 import (
 	"context"
 	"errors"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,7 +48,8 @@ type readyScenario struct {
 	looks    bool // the reader looks for itself before it sleeps
 	expires  bool
 	renews   bool
-	contexts int // how often a reader's context ends
+	contexts int  // how often a reader's context ends
+	there    bool // data and room are, and epoll says both at once
 	listed   [2]bool
 	leaves   bool // the listed reader may give up
 	shutdown bool
@@ -56,16 +59,26 @@ var readyScenarios = []readyScenario{
 	{name: "readiness: reader", reads: true, data: []int{1, 1}, size: 2},
 	{name: "readiness: reader with a small buffer", reads: true, data: []int{2, 1}, size: 1},
 	{name: "readiness: reader that looks for itself", reads: true, looks: true, data: []int{1, 1}, size: 2},
-	{name: "readiness: reader and writer", reads: true, writes: true, data: []int{1}, size: 1, room: []int{1}},
 	{name: "readiness: deadline", reads: true, expires: true, data: []int{1}, size: 2},
 	{name: "readiness: deadline that is renewed", reads: true, expires: true, renews: true, data: []int{1, 1}, size: 2},
-	{name: "readiness: context", reads: true, contexts: 2, data: []int{1, 1}, size: 2},
+	{name: "readiness: context", reads: true, contexts: 1, data: []int{1, 1}, size: 2},
 	{name: "readiness: shutdown of a reader", reads: true, shutdown: true, data: []int{1, 1}, size: 2},
-	{name: "readiness: shutdown of a reader and a writer", reads: true, writes: true, shutdown: true, data: []int{1}, size: 2, room: []int{1}},
+	{name: "readiness: reader and writer", reads: true, writes: true, data: []int{1}, size: 1, room: []int{1}},
+	{name: "readiness: shutdown of a reader and a writer", reads: true, writes: true, shutdown: true, there: true, data: []int{1}, size: 1, room: []int{1}},
 	{name: "readiness: listed", listed: [2]bool{true, false}, data: []int{1, 1}},
+	{name: "readiness: two listed, one event", listed: [2]bool{true, true}, there: true, data: []int{1}, room: []int{1}},
+	{name: "readiness: listed that may leave", listed: [2]bool{true, false}, leaves: true, data: []int{1}},
+	{name: "readiness: listed, and a writer, one event", listed: [2]bool{true, false}, writes: true, there: true, data: []int{1}, room: []int{1}},
+	{name: "readiness: shutdown of a listed one", listed: [2]bool{true, false}, shutdown: true, data: []int{1}},
+}
+
+// longReady are those that take longer; EDDY_EXPLORE=all explores them, too.
+var longReady = []readyScenario{
+	{name: "readiness: two contexts", reads: true, contexts: 2, data: []int{1, 1}, size: 2},
+	{name: "readiness: shutdown of a listed one that may leave", listed: [2]bool{true, false}, leaves: true, shutdown: true, data: []int{1}},
+	{name: "readiness: shutdown while data and room come", reads: true, writes: true, shutdown: true, data: []int{1}, size: 2, room: []int{1}},
 	{name: "readiness: two listed", listed: [2]bool{true, true}, data: []int{1}, room: []int{1}},
-	{name: "readiness: listed that may leave", listed: [2]bool{true, true}, leaves: true, data: []int{1}, room: []int{1}},
-	{name: "readiness: shutdown of a listed one", listed: [2]bool{true, false}, leaves: true, shutdown: true, data: []int{1}},
+	{name: "readiness: two listed, one may leave", listed: [2]bool{true, true}, leaves: true, data: []int{1}, room: []int{1}},
 	{name: "readiness: listed, and a writer", listed: [2]bool{true, false}, writes: true, data: []int{1}, room: []int{1}},
 	{name: "readiness: deadline, context, shutdown", reads: true, expires: true, renews: true, contexts: 1, shutdown: true, data: []int{1}, size: 2},
 }
@@ -80,7 +93,12 @@ func (s *readyScenario) build(r *run) {
 		f.want[Writing] += n
 	}
 	r.model, r.check, r.last, r.end = f, f.check, func() {}, func() {}
-	f.peer(s)
+	if s.there {
+		f.data, f.room = f.want[Reading], f.want[Writing]
+		f.edge = poll.ReadyReadable | poll.ReadyWritable
+	} else {
+		f.peer(s)
+	}
 	f.turn()
 	if s.reads {
 		f.reader(s)
@@ -393,15 +411,19 @@ var sides = [2]string{"the reader", "the writer"}
 // TestExploreReadiness visits all schedules around a readiness word, operation
 // by operation on it.
 func TestExploreReadiness(t *testing.T) {
+	list := readyScenarios
+	if os.Getenv("EDDY_EXPLORE") == "all" {
+		list = append(slices.Clone(list), longReady...)
+	}
 	states, steps := 0, 0
-	for _, s := range readyScenarios {
+	for _, s := range list {
 		t.Run(s.name, func(t *testing.T) {
 			e := explore(t, s.build, true)
 			states += e.states
 			steps += e.steps
 		})
 	}
-	t.Logf("%d scenarios, %d states, %d steps", len(readyScenarios), states, steps)
+	t.Logf("%d scenarios, %d states, %d steps", len(list), states, steps)
 }
 
 // TestExploreReadinessAgreesWithPlainEnumeration is that of the requests.
@@ -416,4 +438,3 @@ func TestExploreReadinessAgreesWithPlainEnumeration(t *testing.T) {
 }
 
 var _ context.Context = (*readyContext)(nil)
-

@@ -3,6 +3,7 @@
 package driver
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -160,6 +161,35 @@ func TestExploreAgreesWithPlainEnumeration(t *testing.T) {
 		{name: "thread leaves", jobs: []plan{{leaves: true, opens: true}}, mode: SubmitThread},
 	} {
 		t.Run(s.name, func(t *testing.T) { agree(t, s.build, s.fine) })
+	}
+}
+
+// TestExploreLeavesOutNoOutcome explores small models with all their schedules,
+// those that the search takes to be the same as others among them. Nothing else
+// may come of it.
+func TestExploreLeavesOutNoOutcome(t *testing.T) {
+	for _, s := range []scenario{
+		{name: "two", jobs: []plan{{}, {}}},
+		{name: "two in one slot", jobs: []plan{{}, {}}, slots: 1},
+		{name: "two, one of which may be left", jobs: []plan{{leaves: true, opens: true}, {}}},
+		{name: "one that is asked", jobs: []plan{{asked: true, opens: true}}},
+		{name: "cancelled unasked", jobs: []plan{{leaves: true}}, kernel: scriptedKernel{unasked: 1}},
+		{name: "refused", jobs: []plan{{}, {}}, kernel: scriptedKernel{faults: []unix.Errno{unix.EINVAL}}},
+		{name: "shutdown", jobs: []plan{{opens: true}}, shutdown: true},
+		{name: "shutdown that expires", jobs: []plan{{}}, shutdown: true, expires: true},
+		{name: "thread", jobs: []plan{{leaves: true, opens: true}, {}}, mode: SubmitThread},
+		{name: "thread, shutdown", jobs: []plan{{leaves: true, opens: true}}, mode: SubmitThread, shutdown: true},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			some := &search{t: t, build: s.build, outcomes: map[string]bool{}}
+			all := &search{t: t, build: s.build, outcomes: map[string]bool{}, whole: true}
+			some.explore()
+			all.explore()
+			if !maps.Equal(some.outcomes, all.outcomes) {
+				t.Errorf("%d outcomes of %d", len(some.outcomes), len(all.outcomes))
+			}
+			t.Logf("%d outcomes of %d states instead of %d", len(all.outcomes), some.states, all.states)
+		})
 	}
 }
 

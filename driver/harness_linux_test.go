@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/probe"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -95,9 +97,35 @@ type rig struct {
 	ended  chan error
 }
 
+// available are the ways to submit that this kernel has.
+func available() []driver.SubmitMode {
+	u := probe.Get().URing
+	switch {
+	case u.State == probe.Unusable:
+		return nil
+	case !u.SetupFlags["defer_taskrun"]: // Linux 6.1
+		return []driver.SubmitMode{driver.SubmitShared}
+	}
+	return bothModes
+}
+
+// needMode skips a test that needs a real ring, in this mode, where there is
+// none.
+func needMode(t testing.TB, mode driver.SubmitMode) {
+	t.Helper()
+	modes := available()
+	switch {
+	case len(modes) == 0:
+		t.Skipf("SKIPPED: no io_uring here: %s", probe.Get().URing.Reason)
+	case mode != driver.SubmitAuto && !slices.Contains(modes, mode):
+		t.Skipf("SKIPPED: this kernel has no ring for mode %v", mode)
+	}
+}
+
 // newRig makes a driver with a real ring in the mode that was asked for.
 func newRig(t testing.TB, cfg driver.Config) *rig {
 	t.Helper()
+	needMode(t, cfg.Submit)
 	d, err := driver.New(cfg)
 	if err != nil {
 		t.Fatal(err)

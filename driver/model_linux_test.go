@@ -41,6 +41,7 @@ type job struct {
 	opened     []int
 	took       []int   // descriptors that were closed or delivered
 	answers    []int32 // of the kernel, in order
+	told       int32   // what its owner was
 	lost       bool    // one of them
 	released   int
 	began      bool
@@ -156,7 +157,7 @@ func newWorld(r *run, k *scriptedKernel, jobs []*job) *world {
 	for _, j := range jobs {
 		w.prepare(j)
 	}
-	r.check, r.last = w.check, w.last
+	r.check, r.last, r.outcome = w.check, w.last, w.outcome
 	r.local, r.idle = w.local, w.idle
 	r.added = k.eventAdd
 	r.closed = w.closed
@@ -172,7 +173,7 @@ func (w *world) local(a *actor) bool {
 	case "takes the result", "waits": // it is completed, and nobody's but the owner's
 		return true
 	case "wake": // a token for one who waits; whoever leaves instead leaves it
-		return true
+		return w.thread == nil // which goes on to look at its stack in the same step
 	case "kick": // a token for the flusher; if that has ended, it is left
 		return true
 	case "parks", "parks, or leaves": // what has completed is past all races
@@ -189,7 +190,7 @@ func (w *world) local(a *actor) bool {
 // there is nothing queued and nothing to reap.
 func (w *world) idle(where string) func() bool {
 	if where != "drain" || w.shared == nil {
-		return nil
+		return func() bool { return false }
 	}
 	u := &w.shared.context
 	return func() bool {
@@ -359,7 +360,7 @@ func (w *world) mayRegister(j *job) func() bool {
 	if j.after > 0 {
 		return w.jobs[j.after-1].through
 	}
-	if i := j.name - 2; i >= 0 && w.alike(w.jobs[i], j) {
+	if i := j.name - 2; i >= 0 && !w.r.whole && w.alike(w.jobs[i], j) {
 		return func() bool { return w.jobs[i].first }
 	}
 	return nil
@@ -439,6 +440,7 @@ func (w *world) collect(j *job) {
 	res, _ := j.op.Result()
 	j.collecting, j.collected = false, true
 	w.judge(j, res)
+	j.told = res
 	if j.opens && res >= 0 {
 		j.took = append(j.took, int(res))
 	}
@@ -560,7 +562,13 @@ func (w *world) last() {
 			w.r.failf("the buffer of %s was written to after it was given back", j)
 		}
 	}
-	if n := u.ops.Len(); n != max(w.stuck, lost) {
+	back := 0 // after they had been given up
+	for _, j := range w.jobs {
+		if j.late && j.released == 1 {
+			back++
+		}
+	}
+	if n := u.ops.Len(); n > max(w.stuck, lost) || n < max(w.stuck-back, lost) {
 		w.r.failf("%d slots are taken at the end, %d requests are stuck", n, w.stuck)
 	}
 	if n := w.h.counters.inFlight.Load(); int(n) != u.ops.Len() {
@@ -578,6 +586,20 @@ func (w *world) last() {
 	if w.down && !w.finished {
 		w.r.failf("shutdown has not returned")
 	}
+}
+
+// outcome is what has become of all requests, whatever they are called.
+func (w *world) outcome() string {
+	var list []string
+	for _, j := range w.jobs {
+		told := j.told
+		if told > 0 {
+			told -= int32(100 * j.name)
+		}
+		list = append(list, fmt.Sprint(j.kind, told, j.left, j.refused, j.collected, j.released, len(j.answers), len(j.opened), len(j.took)))
+	}
+	slices.Sort(list)
+	return fmt.Sprint(list, w.stuck, w.finished)
 }
 
 // unpin lets go of what a run that was broken off keeps pinned.

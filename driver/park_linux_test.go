@@ -223,6 +223,7 @@ func drive(t *testing.T, d *driver.Driver, wait func(turn func() int)) {
 
 func TestDriverIsDrivenByAnotherEpoll(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		needMode(t, mode)
 		d, err := driver.New(driver.Config{Submit: mode})
 		if err != nil {
 			t.Fatal(err)
@@ -250,6 +251,7 @@ func TestDriverIsDrivenByAnotherEpoll(t *testing.T) {
 
 func TestDriverIsDrivenByTheRuntimesPoller(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		needMode(t, mode)
 		d, err := driver.New(driver.Config{Submit: mode})
 		if err != nil {
 			t.Fatal(err)

@@ -48,15 +48,25 @@ func init() {
 }
 
 func TestForbiddenRingIsARecordedReasonAndNoError(t *testing.T) {
+	needMode(t, driver.SubmitAuto)
 	runChild(t, "eperm")
 	runChild(t, "enosys")
 }
 
-func TestWantOfDescriptorsIsNotCached(t *testing.T) { runChild(t, "no descriptors") }
+func TestWantOfDescriptorsIsNotCached(t *testing.T) {
+	needMode(t, driver.SubmitAuto)
+	runChild(t, "no descriptors")
+}
 
-func TestRingThatCannotBeWatchedIsNoRing(t *testing.T) { runChild(t, "no registry") }
+func TestRingThatCannotBeWatchedIsNoRing(t *testing.T) {
+	needMode(t, driver.SubmitAuto)
+	runChild(t, "no registry")
+}
 
-func TestRingThatCannotBeProbedIsNoRing(t *testing.T) { runChild(t, "no probe") }
+func TestRingThatCannotBeProbedIsNoRing(t *testing.T) {
+	needMode(t, driver.SubmitAuto)
+	runChild(t, "no probe")
+}
 
 func deniedRing(errno syscall.Errno) error {
 	if err := seccomptest.Deny(errno, unix.SYS_IO_URING_SETUP); err != nil {
@@ -121,7 +131,7 @@ func wantFallback(h *driver.Handle, wanted string, reason probe.Reason, errno sy
 
 // noDescriptors tries to set rings up with none, one... descriptors left.
 func noDescriptors() error {
-	for _, mode := range bothModes {
+	for _, mode := range available() {
 		need := map[driver.SubmitMode]int{driver.SubmitShared: 1, driver.SubmitThread: 2}[mode]
 		for left := range need {
 			if err := withDescriptors(mode, left); err != nil {
@@ -295,6 +305,7 @@ func TestBadConfigIsRefused(t *testing.T) {
 
 func TestConcurrentFirstUsesMakeOneRing(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode driver.SubmitMode) {
+		needMode(t, mode)
 		d, err := driver.New(driver.Config{Submit: mode})
 		if err != nil {
 			t.Fatal(err)
@@ -342,7 +353,8 @@ func TestRingDoesNotKeepPrivilegesThatWereGivenUp(t *testing.T) {
 	if err := os.WriteFile(name, []byte("secret"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range bothModes {
+	needMode(t, driver.SubmitAuto)
+	for _, mode := range available() {
 		runChild(t, "setuid", "EDDY_DRIVER_FILE="+name, "EDDY_DRIVER_MODE="+mode.String())
 	}
 }

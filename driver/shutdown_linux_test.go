@@ -278,6 +278,7 @@ func TestShutdownDuringStormLeavesNobodyBehind(t *testing.T) {
 // stormOnce shuts a driver down while goroutines register, hold, cancel and
 // wait as fast as they can.
 func stormOnce(t *testing.T, mode driver.SubmitMode) {
+	needMode(t, mode)
 	before := leaktest.Take()
 	d, err := driver.New(driver.Config{Submit: mode, RingEntries: 8, Depth: 4})
 	if err != nil {
