@@ -28,6 +28,9 @@ func eachRing(t *testing.T, test func(t *testing.T, cfg eddy.Config)) {
 			ran++
 			t.Run(s.name, func(t *testing.T) {
 				needRing(t, s)
+				if u := probe.Get().URing; s.backend == "auto" && u.State == probe.Unusable {
+					t.Skipf("SKIPPED: no io_uring here: %s", u.Reason)
+				}
 				checkLeaks(t)
 				test(t, s.cfg)
 			})

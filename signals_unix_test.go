@@ -125,6 +125,7 @@ func TestPendingSignalCountsTwice(t *testing.T) {
 			raise(t, syscall.SIGUSR1)
 			time.Sleep(5 * time.Millisecond) // each is delivered by itself
 		}
+		time.Sleep(100 * time.Millisecond) // the last too, before the first is taken
 		if got, err := s.Recv(within10(t)); got != syscall.SIGUSR1 || err != nil {
 			t.Fatal(got, err)
 		}
