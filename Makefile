@@ -11,9 +11,12 @@ TIMEOUT   = -timeout 10m
 # How long make soak runs.
 TIME     ?= 10m
 
-.PHONY: test build vet lint unit race backends checkptr stress cross command fuse peers explore mistakes fuzz soak kernels clean
+.PHONY: test build vet lint unit race backends checkptr stress cross command fuse more peers explore mistakes fuzz soak kernels clean
 
-test: build vet lint cross unit race backends checkptr stress explore fuzz command fuse peers
+test: build vet lint cross unit race backends checkptr stress command fuse
+
+# What takes longer, or more to be installed.
+more: explore fuzz peers
 
 build:
 	$(GO) build $(PACKAGES)
@@ -26,7 +29,6 @@ vet:
 
 lint: $(BIN)/staticcheck
 	$(BIN)/staticcheck -checks all $(PACKAGES)
-	$(BIN)/staticcheck -checks all -tags explore ./driver
 	for m in $(MODULES); do (cd $$m && $(BIN)/staticcheck -checks all ./...) || exit 1; done
 
 $(BIN)/staticcheck:
@@ -93,6 +95,12 @@ fuzz:
 	$(GO) test $(FUZZ) -fuzz '^FuzzEncode$$' -fuzztime 20000x ./uring
 	$(GO) test $(FUZZ) -fuzz '^FuzzProc$$' -fuzztime 20000x ./probe
 	$(GO) -C cmd/eddy test $(FUZZ) -fuzz '^FuzzNames$$' -fuzztime 800x ./internal/copytree
+
+# Other kernels and processors, in emulated machines: docs/kernels.md.
+kernels:
+	$(GO) -C internal/kernels test ./...
+	@mkdir -p $(BIN)/kernels
+	$(GO) -C internal/kernels run ./run -logs $(BIN)/kernels
 
 # Everything at once for a while, and what is left behind: docs/soak.md.
 # GODEBUG=clobberfree=1 make soak is the harsher variant.

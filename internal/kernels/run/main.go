@@ -98,6 +98,9 @@ func runAll(ctx context.Context, s settings) ([]*report, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(work)
+	if err := os.Chmod(work, 0o755); err != nil { // tests open files in it as other users
+		return nil, err
+	}
 	if err := fetchKernels(ctx, s, list); err != nil {
 		return nil, err
 	}

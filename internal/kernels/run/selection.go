@@ -36,7 +36,8 @@ var telling = prefixes(
 
 // frugal are those that fit into a small machine.
 var frugal = prefixes(
-	"CloseUnder", "CloseLeavesFIFO", "CloseReports", "ClosedFile", "Default", "File", "Metrics", "Shutdown", "Signal", "Status", "Switch", "WriteFile", "ContextDoesNotEndRead",
+	"CloseUnder", "CloseLeavesFIFO", "CloseReports", "ClosedFile", "Default", "File", "Metrics",
+	"ShutdownDuring", "ShutdownForgets", "ShutdownWith", "Signal", "Status", "Switch", "WriteFile", "ContextDoesNotEndRead",
 	"PipeWakesNobody", "AnswerThatOnlyARingGivesReachesTheCaller", "SandboxWithoutRingBreaksFiles",
 )
 

@@ -138,6 +138,9 @@ func runInside(arch, dir, planFile string) error {
 	if err != nil {
 		return err
 	}
+	if err := os.Chmod(temporary, 0o755); err != nil { // as in a guest, see package init
+		return err
+	}
 	facts := exec.Command(filepath.Join(dir, "init"))
 	facts.Stdout, facts.Stderr = os.Stdout, os.Stderr
 	if len(plan.Suites) > 0 {
