@@ -12,6 +12,7 @@ const module = "github.com/eddyio/eddy"
 // layers is who may import whom: only what stands further down. Packages on
 // the last line may import each other.
 var layers = []string{
+	module + "/internal/soak", // a program, not a library
 	module,
 	module + "/driver",
 	module + "/uring",
@@ -24,10 +25,13 @@ var layers = []string{
 const outside = "golang.org/x/sys"
 
 func layer(path string) int {
+	if i := slices.Index(layers, path); i >= 0 {
+		return i
+	}
 	if strings.HasPrefix(path, module+"/internal/") {
 		return len(layers) - 1
 	}
-	return slices.Index(layers, path)
+	return -1
 }
 
 // list runs go list and returns its lines.
