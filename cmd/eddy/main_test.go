@@ -125,7 +125,7 @@ func TestWrongCommandLineLooksLikeFailure(t *testing.T) {
 }
 
 func TestHelpFails(t *testing.T) {
-	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"bench"}, {"cp", "--help"}, {"bench", "file", "--help"}, {"probe", "--help"},
+	for _, args := range [][]string{{}, {"--help"}, {"help"}, {"bench", "--help"}, {"cp", "--help"}, {"bench", "file", "--help"}, {"probe", "--help"},
 		{"serve", "--help"}, {"echo", "--help"}, {"bench", "echo", "--help"}} {
 		o := eddyCommand(t, 0, args...)
 		wantText(t, o.stdout, "Usage:", "xamples:")
