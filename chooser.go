@@ -28,7 +28,8 @@ const (
 //
 //	phase        path    until                                  then
 //	-----------  ------  -------------------------------------  --------------
-//	onRing       ring    scheduling is most of an operation's   tryingDirect
+//	onRing       ring    the process occupies its processors,   tryingDirect
+//	                     scheduling is most of an operation's
 //	                     time, and the last trial is some time
 //	                     ago
 //	tryingDirect direct  a window is over                       onDirect if it
@@ -46,11 +47,18 @@ const (
 // two counters to measure. At equal speed the ring is preferred, for it costs a
 // quarter of the processor. Each trial or probe that fails doubles the time to
 // the next.
+//
+// That the processors are occupied is asked for because goroutines that sit in
+// system calls of their own (fsync, say) delay others, too. Direct calls would
+// be faster there, by crowding out those: at twenty times the worst latency,
+// and on as many threads as there are callers.
 type chooser struct {
 	few   int32 // up to so many under way, smoothed, the direct path is taken
 	bound int32 // most direct calls at once; more go to the ring
 	trial int32 // the same during a trial, which should not cost threads
 	clock func() time.Duration
+	used  func() time.Duration // processor time of the process, by now
+	procs int
 
 	underway atomic.Int32
 	direct   atomic.Int32
@@ -63,6 +71,8 @@ type chooser struct {
 	mu     sync.Mutex // guards what follows; whoever does not get it at once goes on
 	begun  time.Duration
 	mark   uint64        // ended, when the window began
+	spent  time.Duration // used, when the window began
+	load   float64       // part of the processors that the last window used, 0 to 1
 	speeds [2]float64    // of each path, last measured
 	delay  smoothed      // that scheduling adds to a ring operation
 	share  smoothed      // of the whole operation, 0 to 1
@@ -122,6 +132,7 @@ const (
 	// When it is worth finding out whether the direct path is faster.
 	suspectShare = 0.4
 	suspectDelay = time.Millisecond
+	suspectLoad  = 0.6
 
 	// What counts as faster, and as hopeless.
 	directFaster = 1.1
@@ -134,15 +145,16 @@ const (
 	pauseLast  = 4 * time.Second
 )
 
-// init sets the thresholds for a number of processors. On a single one the
+// init sets the thresholds for a number of processors, and whom to ask how much
+// of them the process has used. On a single one the
 // ring is submitted to and reaped on that processor, without a thread to switch
 // to, and pays from two operations up.
-func (c *chooser) init(procs int) {
+func (c *chooser) init(procs int, used func() time.Duration) {
 	c.few, c.bound, c.trial = 5, 128, int32(procs)+1
 	if procs == 1 {
 		c.few = 1
 	}
-	c.clock = sinceStart
+	c.clock, c.used, c.procs = sinceStart, used, procs
 }
 
 var start = time.Now()
@@ -303,16 +315,16 @@ func (c *chooser) advance(now time.Duration) {
 }
 
 // suspicious tells whether scheduling is what ring operations spend their time
-// with.
+// with, for want of a free processor.
 func (c *chooser) suspicious() bool {
-	return c.share.value > suspectShare && c.delay.value > float64(suspectDelay)
+	return c.load > suspectLoad && c.share.value > suspectShare && c.delay.value > float64(suspectDelay)
 }
 
 // enter begins a phase. A phase that is not a trial begins a pause, twice as
 // long as the last one if a trial has failed.
 func (c *chooser) enter(p phase, now time.Duration) {
 	c.phase.Store((c.phase.Load()&^phaseMask + turnUnit) | uint64(p))
-	c.begun, c.mark = now, c.ended.Load()
+	c.begun, c.mark, c.spent = now, c.ended.Load(), c.used()
 	switch p {
 	case tryingDirect, tryingRing:
 		c.trials.Add(1)
@@ -362,11 +374,13 @@ func (c *chooser) measure(p path, now time.Duration) bool {
 	if age < c.long(window) && c.begun != 0 {
 		return false
 	}
+	used := c.used()
+	c.load = float64(used-c.spent) / float64(age) / float64(c.procs)
 	ok := age < 2*c.long(window) && c.begun != 0
 	if ok {
 		c.speeds[p] = c.speed(now)
 	}
-	c.begun, c.mark = now, c.ended.Load()
+	c.begun, c.mark, c.spent = now, c.ended.Load(), used
 	return ok
 }
 

@@ -15,12 +15,14 @@ type fakeDisk struct {
 	callers int
 	latency [2]time.Duration
 	added   time.Duration
+	load    float64 // of the processors, by everybody in the process
 	done    [2]int
 }
 
 func newFakeDisk(procs, callers int) *fakeDisk {
 	d := &fakeDisk{callers: callers}
-	d.init(procs)
+	d.load = 1
+	d.init(procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
 	d.clock = func() time.Duration { return d.now }
 	return d
 }
@@ -104,6 +106,19 @@ func TestSaturatedProcessorDoesNotCollapseOnTheRing(t *testing.T) {
 	ideal := 20 * float64(time.Second) / float64(d.latency[pathDirect]) * 8
 	if got := float64(d.ended.Load()-before) / ideal; got < 0.97 {
 		t.Errorf("%.3f of the direct path's operations, want 0.97: trials cost too much", got)
+	}
+}
+
+// Goroutines in long system calls hold others up, too, and direct calls would be
+// faster there, by crowding them out, at many times the worst latency.
+func TestLongSystemCallsAreNotTakenForASaturatedProcessor(t *testing.T) {
+	d := newFakeDisk(2, 32)
+	d.load = 0.4
+	d.latency = [2]time.Duration{time.Millisecond, 1700 * time.Microsecond}
+	d.added = 1300 * time.Microsecond
+	d.run(10 * time.Second)
+	if n := d.trials.Load(); n != 0 {
+		t.Errorf("%d trials of direct calls though processors were free", n)
 	}
 }
 

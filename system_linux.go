@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/poll"
@@ -41,7 +44,7 @@ func (d *Driver) start() error {
 	d.system = l
 	d.backend = BackendURing
 	d.inlines = true
-	l.choose.init(runtime.GOMAXPROCS(0))
+	l.choose.init(runtime.GOMAXPROCS(0), processorTime)
 	d.engine = &ringEngine{handle: l.handle, choose: &l.choose, forced: d.cfg.Backend == BackendURing}
 	switch d.cfg.Backend {
 	case BackendEpoll:
@@ -117,4 +120,13 @@ func (l *linux) shutdown(ctx context.Context) error {
 	err = errors.Join(err, l.main.stop(ctx))
 	l.pipe.close(l.handle)
 	return withStuck(err, stuck, context.Cause(ctx))
+}
+
+// processorTime is what the process has used of its processors.
+func processorTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return 0 // it cannot fail, with these arguments
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
