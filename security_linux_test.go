@@ -33,6 +33,7 @@ func init() {
 		"becomes a program":              becomesAProgram,
 		"is confined after the switch":   isConfinedAfterTheSwitch,
 		"is confined with a ring":        isConfinedWithARing,
+		"has blocking sockets":           hasBlockingSockets,
 	} {
 		roles[name] = func() {
 			b, err := eddy.ParseBackend(os.Getenv("EDDY_TEST_BACKEND"))

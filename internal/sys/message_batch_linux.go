@@ -75,15 +75,15 @@ func (m *Messages) Forget(n int) {
 	}
 }
 
-// Receive is recvmmsg(2) on a non-blocking socket for the first n messages, with
-// MSG_CMSG_CLOEXEC: descriptors that come along are closed on exec. It returns
+// Receive is recvmmsg(2) for the first n messages, with MSG_CMSG_CLOEXEC:
+// descriptors that come along are closed on exec. It returns
 // how many have come, one at least.
 func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 	// SAFETY: the kernel writes the headers and what they point to while the
 	// call lasts: names and vectors of ours, buffers of the caller's. The
 	// headers are in the heap and keep all of it reachable, and the kernel has
 	// no pointers left when it returns.
-	r, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(m.headers))), uintptr(n), unix.MSG_CMSG_CLOEXEC, 0, 0)
+	r, _, errno := syscall.Syscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(m.headers))), uintptr(n), receiving|unix.MSG_CMSG_CLOEXEC, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}
@@ -98,15 +98,14 @@ func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 	return int(r), 0
 }
 
-// Send is sendmmsg(2) with MSG_NOSIGNAL on a non-blocking socket, for the
-// messages from first up to end. It returns how many were taken, one at least.
+// Send is sendmmsg(2) for the messages from first up to end. It returns how many were taken, one at least.
 func (m *Messages) Send(fd, first, end int) (int, syscall.Errno) {
 	for i := first; racing && i < end; i++ {
 		kernelReads(unsafe.Slice(m.vectors[i].Base, int(m.vectors[i].Len)))
 		kernelReads(unsafe.Slice(m.headers[i].Control, int(m.headers[i].Controllen)))
 	}
 	// SAFETY: as in Receive, but that the kernel only writes the lengths.
-	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[first])), uintptr(end-first), unix.MSG_NOSIGNAL, 0, 0)
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[first])), uintptr(end-first), sending, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

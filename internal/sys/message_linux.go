@@ -108,8 +108,8 @@ func upToZero(p []byte) string {
 	return string(p)
 }
 
-// ReceiveFrom is recvfrom(2) on a non-blocking socket. Up to rawLimit bytes it
-// does not tell the scheduler, since it cannot block.
+// ReceiveFrom is recvfrom(2); it never blocks. Up to rawLimit bytes it does not
+// tell the scheduler.
 func ReceiveFrom(fd int, p []byte, from *Name) (int, syscall.Errno) {
 	from.size = uint32(len(from.raw))
 	var n uintptr
@@ -118,9 +118,9 @@ func ReceiveFrom(fd int, p []byte, from *Name) (int, syscall.Errno) {
 	// all are operands, so kept alive, and a stack does not move during a
 	// system call.
 	if len(p) <= rawLimit {
-		n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.size)))
+		n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), receiving, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.size)))
 	} else {
-		n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.size)))
+		n, _, errno = syscall.Syscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), receiving, uintptr(unsafe.Pointer(&from.raw)), uintptr(unsafe.Pointer(&from.size)))
 	}
 	if errno != 0 {
 		return 0, errno
@@ -129,8 +129,8 @@ func ReceiveFrom(fd int, p []byte, from *Name) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// SendTo is sendto(2) with MSG_NOSIGNAL on a non-blocking socket of datagrams.
-// Up to rawLimit bytes it does not tell the scheduler, since it cannot block.
+// SendTo is sendto(2) on a socket of datagrams; it never blocks. Up to rawLimit
+// bytes it does not tell the scheduler.
 func SendTo(fd int, p []byte, to *Name) syscall.Errno {
 	if to.size == unfit {
 		return unix.EINVAL
@@ -139,14 +139,14 @@ func SendTo(fd int, p []byte, to *Name) syscall.Errno {
 	var errno syscall.Errno
 	// SAFETY: as in ReceiveFrom, but that the kernel reads.
 	if len(p) <= rawLimit {
-		_, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
+		_, _, errno = syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sending, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
 	} else {
-		_, _, errno = syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
+		_, _, errno = syscall.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), sending, uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
 	}
 	return errno
 }
 
-// ReceiveMessage is recvmsg(2) on a non-blocking socket.
+// ReceiveMessage is recvmsg(2); it never blocks.
 func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags int, errno syscall.Errno) {
 	from.size = uint32(len(from.raw))
 	vector := vectorOf(p)
@@ -155,7 +155,7 @@ func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags
 	// call lasts. All of it is in live variables, which the pointers in the
 	// message keep valid even if the stack moves before the call; during a
 	// system call it does not.
-	r, _, errno := syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(with))
+	r, _, errno := syscall.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), uintptr(with)|receiving)
 	if errno != 0 {
 		return 0, 0, 0, errno
 	}
@@ -166,8 +166,7 @@ func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags
 	return int(r), oobn, int(message.Flags), 0
 }
 
-// SendMessage is sendmsg(2) with MSG_NOSIGNAL on a non-blocking socket. The name
-// is nil where the socket knows where to send.
+// SendMessage is sendmsg(2); it never blocks. The name is nil where the socket knows where to send.
 func SendMessage(fd int, p, oob []byte, to *Name) (int, syscall.Errno) {
 	if to != nil && to.size == unfit {
 		return 0, unix.EINVAL
@@ -177,7 +176,7 @@ func SendMessage(fd int, p, oob []byte, to *Name) (int, syscall.Errno) {
 	vector := vectorOf(p)
 	message := messageOf(&vector, oob, to)
 	// SAFETY: as in ReceiveMessage, but that the kernel reads.
-	n, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), unix.MSG_NOSIGNAL)
+	n, _, errno := syscall.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), sending)
 	if errno != 0 {
 		return 0, errno
 	}

@@ -4,6 +4,7 @@ package sys
 
 import (
 	"runtime"
+	"syscall"
 	"unsafe"
 )
 
@@ -29,4 +30,25 @@ func kernelReads(p []byte) {
 		runtime.RaceReadRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
 	}
 	runtime.RaceReleaseMerge(unsafe.Pointer(&messages))
+}
+
+// received tells the race detector that p came out of a stream. Std's wrapper of
+// read(2) says whenever it succeeds that what a std connection at the other end
+// did before it wrote has happened; a read of nothing from a socket does nothing
+// else. As there, the write to p comes first: whoever touches p meanwhile has
+// not been waited for by what arrives.
+func received(fd int, p []byte) {
+	if len(p) > 0 {
+		runtime.RaceWriteRange(unsafe.Pointer(unsafe.SliceData(p)), len(p))
+	}
+	_, _ = syscall.Read(fd, nil)
+	runtime.RaceAcquire(unsafe.Pointer(&messages))
+}
+
+// sends tells the race detector that p is about to go into a stream. For a std
+// connection that is going to read, std's wrapper of write(2) says so before it
+// calls, here with a descriptor that nobody has.
+func sends(p []byte) {
+	_, _ = syscall.Write(-1, nil)
+	kernelReads(p)
 }
