@@ -9,19 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
-	"github.com/eddyio/eddy/poll"
 )
 
-// set sets an integer option.
-func (s *socket) set(level, name, value int) error {
-	return s.use(func(fd int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, name, value))
-	})
+// set sets an option by f.
+func (s *socket) set(f func(fd int) error) error {
+	return s.use(func(fd int) error { return os.NewSyscallError("setsockopt", f(fd)) })
 }
 
 // option sets an option of a connection's.
 func (s *socket) option(level, name, value int) error {
-	if err := s.set(level, name, value); err != nil {
+	err := s.set(func(fd int) error { return unix.SetsockoptInt(fd, level, name, value) })
+	if err != nil {
 		return s.fail("set", err)
 	}
 	return nil
@@ -30,7 +28,8 @@ func (s *socket) option(level, name, value int) error {
 // bufferSize sets SO_RCVBUF or SO_SNDBUF. In its errors std tells only the local
 // address.
 func (s *socket) bufferSize(name, bytes int) error {
-	if err := s.set(unix.SOL_SOCKET, name, bytes); err != nil {
+	err := s.set(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, bytes) })
+	if err != nil {
 		return s.failSet("set", err)
 	}
 	return nil
@@ -61,9 +60,7 @@ func (s *socket) setWriteBuffer(bytes int) error {
 
 func (s *socket) setLinger(seconds int) error {
 	linger := unix.Linger{Onoff: int32(intOf(seconds >= 0)), Linger: int32(max(seconds, 0))}
-	err := s.use(func(fd int) error {
-		return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger))
-	})
+	err := s.set(func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger) })
 	if err != nil {
 		return s.fail("set", err)
 	}
@@ -134,10 +131,18 @@ func (s *socket) shutdown(how int) error {
 func (s *socket) multipathTCP() (on bool, err error) {
 	// As std: a closed connection does not use it.
 	_ = s.use(func(fd int) error {
-		on = protocolOf(fd) == unix.IPPROTO_MPTCP
+		on = protocolOf(fd) == unix.IPPROTO_MPTCP && !fellBack(fd)
 		return nil
 	})
 	return on, nil
+}
+
+// fellBack tells whether a socket of MPTCP has come down to plain TCP, which
+// Linux 5.16 and later say by not having MPTCP_INFO (include/uapi/linux/mptcp.h).
+func fellBack(fd int) bool {
+	const solMPTCP, mptcpInfo = 284, 1
+	_, err := unix.GetsockoptInt(fd, solMPTCP, mptcpInfo)
+	return err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT
 }
 
 // protocolOf is SO_PROTOCOL, or 0.
@@ -203,10 +208,7 @@ func (r rawSocket) Control(f func(fd uintptr)) error {
 
 // Read implements syscall.RawConn.
 func (r rawSocket) Read(f func(fd uintptr) bool) error {
-	r.s.reads.Lock()
-	err := r.try(driver.Reading, notReadable, f)
-	r.s.reads.Unlock()
-	if err != nil {
+	if err := r.try(driver.Reading, f); err != nil {
 		return r.s.fail("raw-read", err)
 	}
 	return nil
@@ -214,28 +216,22 @@ func (r rawSocket) Read(f func(fd uintptr) bool) error {
 
 // Write implements syscall.RawConn.
 func (r rawSocket) Write(f func(fd uintptr) bool) error {
-	r.s.writes.Lock()
-	err := r.try(driver.Writing, notWritable, f)
-	r.s.writes.Unlock()
-	if err != nil {
+	if err := r.try(driver.Writing, f); err != nil {
 		return r.s.fail("raw-write", err)
 	}
 	return nil
 }
 
 // try calls f until it is done, at least once, and waits for the side before
-// each further call. The caller holds the side's lock.
-func (r rawSocket) try(side driver.Side, stale poll.Ready, f func(fd uintptr) bool) error {
-	io := r.s.io()
-	for {
-		seen := io.Readiness()
-		if seen.Ended(side) {
-			return r.s.ended(seen, side, 1)
-		}
+// each further call.
+func (r rawSocket) try(side driver.Side, f func(fd uintptr) bool) error {
+	mu := r.s.lockOf(side)
+	mu.Lock()
+	defer mu.Unlock() // f is the user's, and may panic
+	return r.s.repeat(side, true, func() error {
 		if f(uintptr(r.s.fd)) {
 			return nil
 		}
-		io.Clear(seen, stale)
-		io.Wait(side)
-	}
+		return unix.EAGAIN
+	})
 }
