@@ -8,8 +8,10 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +28,7 @@ func (s stream) fill(p []byte) { s.random.Read(p) }
 
 // sendStream writes size bytes of a stream in chunks of random size, with deadlines
 // that expire and are renewed, and TCP_NODELAY on and off.
-func sendStream(c *eddy.Conn, seed byte, size int64) error {
+func sendStream(c *eddy.Conn, seed byte, size int64, expired *atomic.Int64) error {
 	bytes := newStream(seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 1))
 	buffer := make([]byte, 128<<10)
@@ -48,6 +50,7 @@ func sendStream(c *eddy.Conn, seed byte, size int64) error {
 			n, err := c.Write(p)
 			p = p[n:]
 			if errors.Is(err, os.ErrDeadlineExceeded) {
+				expired.Add(1)
 				err = c.SetWriteDeadline(time.Time{})
 			}
 			if err != nil {
@@ -61,7 +64,7 @@ func sendStream(c *eddy.Conn, seed byte, size int64) error {
 var errWrongBytes = errors.New("other bytes arrived than were sent")
 
 // checkStream reads them, likewise.
-func checkStream(c *eddy.Conn, seed byte, size int64) error {
+func checkStream(c *eddy.Conn, seed byte, size int64, expired *atomic.Int64) error {
 	stream := newStream(seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 2))
 	buffer := make([]byte, 128<<10)
@@ -77,6 +80,7 @@ func checkStream(c *eddy.Conn, seed byte, size int64) error {
 			n, err := c.Read(p[got:])
 			got += n
 			if errors.Is(err, os.ErrDeadlineExceeded) {
+				expired.Add(1)
 				err = c.SetReadDeadline(time.Time{})
 			}
 			if err != nil {
@@ -101,15 +105,16 @@ func TestBytesAreLostOrOutOfOrder(t *testing.T) {
 	}
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		begun := time.Now()
+		var reads, writes atomic.Int64 // that a deadline has ended
 		var workers sync.WaitGroup
 		for i := range 64 {
 			client, server := connect(t, d, "tcp")
 			there, back := byte(2*i), byte(2*i+1)
 			for what, f := range map[string]func() error{
-				"client's Write": func() error { return sendStream(client, there, size) },
-				"server's Write": func() error { return sendStream(server, back, size) },
-				"server's Read":  func() error { return checkStream(server, there, size) },
-				"client's Read":  func() error { return checkStream(client, back, size) },
+				"client's Write": func() error { return sendStream(client, there, size, &writes) },
+				"server's Write": func() error { return sendStream(server, back, size, &writes) },
+				"server's Read":  func() error { return checkStream(server, there, size, &reads) },
+				"client's Read":  func() error { return checkStream(client, back, size, &reads) },
 			} {
 				workers.Go(func() {
 					if err := f(); err != nil {
@@ -121,7 +126,11 @@ func TestBytesAreLostOrOutOfOrder(t *testing.T) {
 			}
 		}
 		workers.Wait()
-		t.Logf("64 times %d MiB both ways took %v", size>>20, time.Since(begun))
+		t.Logf("64 times %d MiB both ways took %v, with %d reads and %d writes past their deadlines",
+			size>>20, time.Since(begun), reads.Load(), writes.Load())
+		if long && (reads.Load() == 0 || writes.Load() == 0) {
+			t.Error("no deadline has ended any: they are not tested")
+		}
 	})
 }
 
@@ -150,10 +159,7 @@ func wantBytes(t *testing.T, what string, got, want []byte) {
 func TestCopyOfFileSendsOtherBytes(t *testing.T) {
 	data := pattern(3<<20 + 17)
 	const skip = 1001
-	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
-		if !isStream(network) {
-			return
-		}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		name := tempFile(t, data)
 		readers := map[string]func() (io.Reader, io.Seeker, io.Closer){
 			"os.File": func() (io.Reader, io.Seeker, io.Closer) {
@@ -202,10 +208,10 @@ func TestCopyOfFileSendsOtherBytes(t *testing.T) {
 }
 
 func TestCopyOfOddFileSendsOtherBytes(t *testing.T) {
-	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
-		if !isStream(network) || runtime.GOOS != "linux" {
-			return
-		}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		for _, name := range []string{"/proc/version", "/proc/self/limits", "/sys/kernel/mm/transparent_hugepage/enabled", "/dev/null"} {
 			want, err := os.ReadFile(name)
 			if err != nil {
@@ -248,10 +254,7 @@ func TestCopyOfOddFileSendsOtherBytes(t *testing.T) {
 
 func TestCopyOfFileToClosedPeerHangs(t *testing.T) {
 	name := tempFile(t, pattern(8<<20))
-	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
-		if !isStream(network) {
-			return
-		}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		client, server := connect(t, d, network)
 		f := open(t, d, name, os.O_RDONLY)
 		time.AfterFunc(20*time.Millisecond, func() { server.Close() })
@@ -402,10 +405,7 @@ func TestCopyBetweenConnsIgnoresDeadline(t *testing.T) {
 }
 
 func TestBuffersSendOtherBytes(t *testing.T) {
-	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
-		if !isStream(network) {
-			return
-		}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		random := rand.New(rand.NewPCG(5, 6))
 		for _, count := range []int{0, 1, 2, 1023, 1024, 1025, 5000} {
 			data := pattern(count * 40)
@@ -428,7 +428,7 @@ func TestBuffersSendOtherBytes(t *testing.T) {
 				clear(buffers[:1024]) // a call that could say nothing but 0
 				want = buffers[1024]
 			}
-			twin := append(net.Buffers(nil), buffers...)
+			twin, third := slices.Clone(buffers), slices.Clone(buffers)
 			client, server := connect(t, d, network)
 			get := received(t, server)
 			n, err := client.WriteBuffers(&buffers)
@@ -439,18 +439,20 @@ func TestBuffersSendOtherBytes(t *testing.T) {
 			if n != int64(len(want)) || err != nil || len(bytes.Join(twin, nil)) != 0 {
 				t.Errorf("%d buffers: %d copied, %v, %d buffers left", count, n, err, len(twin))
 			}
+			// Here it is std that writes, a buffer at a time.
+			n, err = third.WriteTo(client)
+			if n != int64(len(want)) || err != nil || len(bytes.Join(third, nil)) != 0 {
+				t.Errorf("%d buffers: %d written by net.Buffers, %v, %d buffers left", count, n, err, len(third))
+			}
 			client.Close()
-			wantBytes(t, "buffers", get(), append(want[:len(want):len(want)], want...))
+			wantBytes(t, "buffers", get(), bytes.Repeat(want, 3))
 		}
 	})
 }
 
 // What a WriteBuffers that ends past its deadline leaves is what was not sent.
 func TestTimedOutBuffersAreMiscounted(t *testing.T) {
-	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
-		if !isStream(network) {
-			return
-		}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		data := pattern(16 << 20)
 		var buffers net.Buffers
 		for p := data; len(p) > 0; p = p[min(len(p), 10_007):] {

@@ -85,10 +85,7 @@ func TestCloseIsNotSeenByThePeer(t *testing.T) {
 }
 
 func TestDataIsLostOnClose(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		const size = 1 << 20
 		got := make(chan int)
 		go func() {

@@ -65,10 +65,7 @@ func TestContextDoesNotEndRead(t *testing.T) {
 }
 
 func TestCanceledWriteMiscounts(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		data := pattern(16 << 20)
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
@@ -190,10 +187,7 @@ func spin(n int) {
 
 // Nothing is lost where reads are cancelled all the time.
 func TestCancellationLosesBytes(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		data := pattern(1 << 20)
 		var writer sync.WaitGroup
 		writer.Go(func() {

@@ -92,10 +92,7 @@ func TestDeadlineSetDuringWriteIsIgnored(t *testing.T) {
 
 // What a Write that ends past its deadline says it has taken is what arrives.
 func TestTimedOutWriteMiscounts(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		within(t, patience, "a Write with a deadline", func() {
 			data := pattern(16 << 20)
 			client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
