@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -116,6 +117,26 @@ func eachNetwork(t *testing.T, test func(t *testing.T, d *eddy.Driver, network s
 func eachPair(t *testing.T, test func(t *testing.T, network string, client, server *eddy.Conn)) {
 	t.Helper()
 	eachNetwork(t, func(t *testing.T, d *eddy.Driver, network string) {
+		client, server := connect(t, d, network)
+		test(t, network, client, server)
+	})
+}
+
+// eachStream is eachNetwork without message boundaries.
+func eachStream(t *testing.T, test func(t *testing.T, d *eddy.Driver, network string)) {
+	t.Helper()
+	networks := slices.DeleteFunc(connNetworks(), func(network string) bool { return !isStream(network) })
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		for _, network := range networks {
+			t.Run(network, func(t *testing.T) { test(t, d, network) })
+		}
+	})
+}
+
+// eachStreamPair is eachStream with a connection.
+func eachStreamPair(t *testing.T, test func(t *testing.T, network string, client, server *eddy.Conn)) {
+	t.Helper()
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		client, server := connect(t, d, network)
 		test(t, network, client, server)
 	})
@@ -267,12 +288,9 @@ func TestWriteOfNothingWaitsOrFails(t *testing.T) {
 	})
 }
 
-// There is always room for nothing.
+// There is always room for nothing, unless it is a packet.
 func TestWriteOfNothingWaitsForRoom(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, _ *eddy.Conn) {
-		if !isStream(network) {
-			return // where it is a packet
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, _ *eddy.Conn) {
 		fill(t, client)
 		within(t, patience, "Write of nothing to a full connection", func() {
 			if n, err := client.Write(nil); n != 0 || err != nil {
@@ -283,10 +301,7 @@ func TestWriteOfNothingWaitsForRoom(t *testing.T) {
 }
 
 func TestLargeWriteIsShort(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		data := make([]byte, 16<<20)
 		rand.NewChaCha8([32]byte{1}).Read(data)
 		var got []byte

@@ -1,13 +1,19 @@
 package eddy_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -64,77 +70,195 @@ func TestBurstLeavesConnectionsWaiting(t *testing.T) {
 	})
 }
 
-// Clients that say nothing, some of whom go away in the middle of a word, keep
-// nobody from being served.
-func TestSilentClientsStopTheServer(t *testing.T) {
-	silent := 2000
-	if long {
-		silent = 9_800 // both ends are in this process, whose limit may be 20 000 descriptors
+// crowd is 10 000, or fewer in a short test, or where a process may not have as
+// many descriptors.
+func crowd() int {
+	if testing.Short() || runtime.GOOS != "linux" {
+		return 2_000
 	}
-	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
-		l := listen(t, d, "tcp")
-		address := l.Addr().String()
-		var handlers sync.WaitGroup
-		handlers.Go(func() {
-			for {
-				c, err := l.AcceptConn()
-				if err != nil {
-					return
-				}
-				handlers.Go(func() {
-					defer c.Close()
-					p := make([]byte, 16)
-					for {
-						n, err := c.Read(p)
-						if err != nil {
-							return
-						}
-						if _, err := c.Write(p[:n]); err != nil {
-							return
-						}
-					}
-				})
+	return 10_000
+}
+
+const (
+	crowdVariable   = "EDDY_TEST_CROWD"         // how many come
+	addressVariable = "EDDY_TEST_CROWD_ADDRESS" // and where to
+)
+
+func init() {
+	roles["silent clients"] = func() {
+		if err := silentClients(); err != nil {
+			fmt.Println(err)
+			os.Exit(3)
+		}
+	}
+}
+
+// silentClients connect, say nothing, or half a word, and leave when they are told
+// to: every other with a reset.
+func silentClients() error {
+	count, err := strconv.Atoi(os.Getenv(crowdVariable))
+	if err != nil {
+		return err
+	}
+	clients := make([]*net.TCPConn, count)
+	for i := range clients {
+		c, err := net.Dial("tcp", os.Getenv(addressVariable))
+		if err != nil {
+			return fmt.Errorf("client %d: %w", i, err)
+		}
+		clients[i] = c.(*net.TCPConn)
+		if i%3 == 0 {
+			if _, err := c.Write([]byte("half a ")); err != nil {
+				return fmt.Errorf("client %d: %w", i, err)
 			}
-		})
-		clients := make([]net.Conn, 0, silent)
-		for i := range silent {
-			c, err := net.Dial("tcp", address)
+		}
+	}
+	fmt.Println("here")
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	for i, c := range clients {
+		if i%2 == 0 {
+			if err := c.SetLinger(0); err != nil {
+				return err
+			}
+		}
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startSilentClients returns when they are there. What it returns makes them leave.
+func startSilentClients(t *testing.T, to net.Addr, count int) (leave func()) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), roleVariable+"=silent clients", addressVariable+"="+to.String(), crowdVariable+"="+strconv.Itoa(count))
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil || line != "here\n" {
+		stdin.Close()
+		t.Fatalf("the clients: %q, %v, %v", line, err, cmd.Wait())
+	}
+	return func() {
+		stdin.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the clients: %v", err)
+		}
+	}
+}
+
+// echoServer answers everybody with what he says.
+type echoServer struct {
+	net.Listener
+	accepted atomic.Int64
+	handlers sync.WaitGroup
+}
+
+func (s *echoServer) start() {
+	s.handlers.Go(func() {
+		for {
+			c, err := s.Accept()
 			if err != nil {
-				t.Fatalf("client %d: %v", i, err)
+				return
 			}
-			clients = append(clients, c)
-			if i%3 == 0 {
-				c.Write([]byte("half a "))
+			s.accepted.Add(1)
+			s.handlers.Go(func() {
+				defer c.Close()
+				p := make([]byte, 16)
+				for {
+					n, err := c.Read(p)
+					if err != nil {
+						return
+					}
+					if _, err := c.Write(p[:n]); err != nil {
+						return
+					}
+				}
+			})
+		}
+	})
+}
+
+// talk is a client that is served.
+func (s *echoServer) talk() error {
+	c, err := net.DialTimeout("tcp", s.Addr().String(), patience)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return hears(c)
+}
+
+// hears tells whether an echoServer answers.
+func hears(c net.Conn) error {
+	if err := c.SetDeadline(timeout()); err != nil {
+		return err
+	}
+	if _, err := c.Write([]byte("hello")); err != nil {
+		return err
+	}
+	p := make([]byte, 16)
+	if n, err := c.Read(p); err != nil || string(p[:n]) != "hello" {
+		return fmt.Errorf("the answer is %q, %w", p[:n], err)
+	}
+	return nil
+}
+
+// Thousands of clients that say nothing, some of whom go away in the middle of a
+// word, keep nobody from being served, neither while they are there nor while they
+// leave.
+func TestSilentClientsStopTheServer(t *testing.T) {
+	silent := crowd()
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		server := &echoServer{Listener: listen(t, d, "tcp")}
+		server.start()
+		talks := 0
+		talk := func(when string) {
+			talks++
+			if err := server.talk(); err != nil {
+				t.Fatalf("%s: %v", when, err)
 			}
 		}
-		talk := func() {
-			c := dial(t, d, l.Addr())
-			c.SetDeadline(time.Now().Add(patience))
-			mustWrite(t, c, []byte("hello"))
-			mustRead(t, c, "hello")
-			c.Close()
+		leave := startSilentClients(t, server.Addr(), silent)
+		for range 20 {
+			talk("while they are there")
 		}
-		talk()
-		for i, c := range clients {
-			if i%2 == 0 {
-				c.(*net.TCPConn).SetLinger(0) // a reset
-			}
-			c.Close()
-			if i%500 == 0 {
-				talk()
+		left := make(chan bool)
+		go func() {
+			leave()
+			close(left)
+		}()
+		for gone := false; !gone; {
+			talk("while they leave")
+			select {
+			case <-left:
+				gone = true
+			default:
 			}
 		}
-		talk()
-		l.Close()
-		within(t, patience, "the handlers of clients that are gone", handlers.Wait)
+		talk("after they have left")
+		if n := server.accepted.Load(); n != int64(silent+talks) {
+			t.Errorf("%d were accepted of %d that have come", n, silent+talks)
+		}
+		server.Close()
+		within(t, patience, "the handlers of clients that are gone", server.handlers.Wait)
 	})
 }
 
 func TestSlowReaderLosesBytes(t *testing.T) {
-	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
-		if !isStream(network) {
-			return
-		}
+	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		server.SetReadBuffer(64 << 10)
 		client.SetWriteBuffer(64 << 10)
 		data := pattern(300_000)
@@ -179,29 +303,31 @@ func TestReusePortIsIgnored(t *testing.T) {
 		if _, err := d.Listen(context.Background(), "tcp4", first.Addr().String()); err == nil {
 			t.Error("a listener without ReusePort got the port")
 		}
-		counts := make([]int, 2)
+		const all = 200
+		var counts [2]atomic.Int64
 		var acceptors sync.WaitGroup
 		for i, l := range []*eddy.Listener{first, second} {
+			l.SetDeadline(timeout())
 			acceptors.Go(func() {
 				for {
 					c, err := l.Accept()
 					if err != nil {
 						return
 					}
-					counts[i]++
 					c.Close()
+					if counts[i].Add(1); counts[0].Load()+counts[1].Load() == all {
+						first.SetDeadline(past)
+						second.SetDeadline(past)
+					}
 				}
 			})
 		}
-		for range 200 {
+		for range all {
 			dial(t, d, first.Addr()).Close()
 		}
-		time.Sleep(20 * time.Millisecond)
-		first.Close()
-		second.Close()
 		acceptors.Wait()
-		if counts[0] == 0 || counts[1] == 0 {
-			t.Errorf("of 200 connections the listeners got %v", counts)
+		if a, b := counts[0].Load(), counts[1].Load(); a == 0 || b == 0 || a+b != all {
+			t.Errorf("of %d connections the listeners got %d and %d", all, a, b)
 		}
 	})
 }
