@@ -11,7 +11,7 @@ import (
 )
 
 // solo makes a reader wait in the kernel for each reply, if its connection is
-// nearly the only one and the replies are quick: a client of a server near by.
+// the only one at work and the replies are quick: a client of a server near by.
 //
 // A loop is worth its hand-over when many connections share it. One alone pays
 // for it with every request: the loop's goroutine is woken, and wakes the reader,
@@ -21,9 +21,9 @@ import (
 //
 //	socket    when                                        becomes
 //	--------  ------------------------------------------  ---------------------
-//	in loop   soloStreak waits in a row in which hardly   solo: the loop is not
-//	          anything else happened, of less than        told of its data
-//	          soloWait on average
+//	in loop   soloStreak waits in a row in which nobody   solo: the loop is not
+//	          else had an event, of less than soloWait    told of its data
+//	          on average
 //	solo      a wait for more than soloSpin and           in loop, for soloPause
 //	          soloHold                                    waits at least
 //	solo      others have events, or the loops fall       in loop
@@ -40,7 +40,7 @@ type solo struct {
 const (
 	soloStreak = 16
 	soloPause  = 16
-	soloEvents = 2 // events of all loops during a wait, its own included, that are hardly anything
+	soloEvents = 1 // of all loops during a wait, its own included: nobody else's
 	soloWait   = 200 * time.Microsecond
 	soloSpin   = 30 * time.Microsecond  // of looking, and then
 	soloHold   = 100 * time.Microsecond // of waiting in the kernel
@@ -80,7 +80,7 @@ func (s *socket) reply(p []byte) (n int, come bool) {
 	return 0, false
 }
 
-// undisturbed reports whether hardly anything has happened since it was last asked.
+// undisturbed reports whether nobody else had an event since it was last asked.
 func (s *socket) undisturbed(w *watch) bool {
 	events := w.events.Load()
 	few := events-s.solo.seen <= soloEvents
@@ -126,10 +126,10 @@ func (s *socket) leaveSolo(streak int) {
 	_ = s.registration.Reregister(interestOf(false))
 }
 
-// enterSolo reports whether one more socket may be solo: each one occupies a
-// thread while it waits.
+// enterSolo reports whether one more socket may be solo: each occupies a
+// processor while it waits, and its peer may be on this machine and need one.
 func (w *watch) enterSolo() bool {
-	if w.solos.Add(1) <= int32(runtime.GOMAXPROCS(0)) {
+	if w.solos.Add(1) <= max(1, int32(runtime.GOMAXPROCS(0)/2)) {
 		return true
 	}
 	w.solos.Add(-1)
