@@ -26,13 +26,17 @@ type churn struct {
 	rng   *rand.Rand
 	index int
 	round int
+	pulse *pulse
 }
 
+// run makes a driver of each setting, however long that takes, and then others
+// until the time is over.
 func (c *churn) run(p *pulse) {
-	for !c.s.stopping() {
+	c.pulse = p
+	for c.round < len(c.s.settings) || !c.s.stopping() {
 		p.beat()
+		set := c.s.settings[(c.index+c.round)%len(c.s.settings)]
 		c.round++
-		set := c.s.settings[c.rng.IntN(len(c.s.settings))]
 		if err := c.live(set); err != nil {
 			c.s.add("unexpected error", "%s: a driver's life: %v", set.name, err)
 		}
@@ -60,17 +64,23 @@ func (c *churn) live(set *setting) error {
 	if err != nil {
 		return err
 	}
+	c.s.mistake.leakPin()
+	if err := c.s.mistake.leakMapping(); err != nil {
+		return err
+	}
 	if c.s.mistake.forgetDriver() {
 		return nil
 	}
 	l, err := c.newLife(set, d)
 	if err == nil {
+		c.pulse.beat()
 		l.begin()
 		c.rest()
 		if c.rng.IntN(3) == 0 {
 			c.disable(set, d)
 		}
 	}
+	c.pulse.beat()
 	return errors.Join(err, c.end(set, d, l))
 }
 
@@ -92,15 +102,18 @@ func (c *churn) disable(set *setting, d *eddy.Driver) {
 func (c *churn) end(set *setting, d *eddy.Driver, l *life) error {
 	ctx, cancel := patient(patience - 20)
 	defer cancel()
+	var second error
 	var twice sync.WaitGroup
 	if c.rng.IntN(4) == 0 {
-		twice.Go(func() { _ = d.Shutdown(ctx) }) // both return the same
+		twice.Go(func() { second = d.Shutdown(ctx) })
 	}
 	err := d.Shutdown(ctx)
 	twice.Wait()
+	err = errors.Join(err, second)
 	if err != nil {
 		err = fmt.Errorf("shutdown: %w", err)
 	}
+	c.pulse.beat()
 	if l != nil {
 		err = errors.Join(err, l.end())
 	}
@@ -126,8 +139,8 @@ type life struct {
 
 func (c *churn) newLife(set *setting, d *eddy.Driver) (*life, error) {
 	l := &life{c: c, set: set, d: d, pipe: [2]int{-1, -1}}
-	shared := filepath.Join(c.s.dir, "shared-"+set.name)
-	l.written = filepath.Join(c.s.dir, fmt.Sprintf("churn-%d", c.index))
+	shared := filepath.Join(c.s.dir.name, "shared-"+set.name)
+	l.written = filepath.Join(c.s.dir.name, fmt.Sprintf("churn-%d", c.index))
 	if err := createShared(l.written, set); err != nil {
 		return l, err
 	}

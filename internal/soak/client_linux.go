@@ -123,6 +123,7 @@ func (c *client) hear(l *link, p []byte, content stream, off int64) bool {
 }
 
 func (c *client) compare(p []byte, content stream, off int64) bool {
+	c.s.counts.streamBytes.Add(uint64(len(p)))
 	wrong, first := content.differ(p, off, c.scratch[:])
 	if wrong == 0 {
 		return true
@@ -181,7 +182,9 @@ func (c *client) part(l *link, content stream, off int64) {
 	case 0:
 		word := make([]byte, 4096)
 		content.fill(word, off)
-		_ = l.write(word) // nobody hears the answer
+		if err := l.write(word); err != nil { // nobody hears the answer
+			c.unexpected("write", err)
+		}
 		if c.network == "tcp" && c.rng.IntN(2) == 0 {
 			l.check("linger", l.c.SetLinger(0))
 		}

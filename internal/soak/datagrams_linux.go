@@ -23,7 +23,8 @@ type datagramClient struct {
 	v       *server
 	id      uint64
 	rng     *rand.Rand
-	number  uint64
+	number  uint64 // of the last one sent
+	heard   window
 	scratch [datagramSize]byte
 }
 
@@ -76,13 +77,13 @@ func (c *datagramClient) exchange(conn *eddy.Conn) {
 		if c.rng.IntN(4) == 0 {
 			e = randomEnding(c.rng, 5*time.Millisecond)
 		}
-		e.deadline = deadline
+		e.deadline = deadlineAt(deadline)
 		n, err := conn.ReadContext(e.ctx, p)
 		explained := err != nil && e.explains(err)
 		e.cancel()
 		switch {
 		case explained && errors.Is(err, os.ErrDeadlineExceeded):
-			c.s.counts.datagramsLost.Add(uint64(count - heard))
+			c.s.counts.datagramsLate.Add(uint64(count - heard))
 			return
 		case explained:
 			c.s.counts.cancelled.Add(1)
@@ -91,7 +92,7 @@ func (c *datagramClient) exchange(conn *eddy.Conn) {
 			c.unexpected("read", err)
 			return
 		}
-		if c.verify(p[:n]) >= first {
+		if c.verify(p[:n]) >= first { // an earlier one may come late
 			heard++
 		}
 	}
@@ -104,7 +105,8 @@ func (c *datagramClient) compose(p []byte, number uint64) {
 	streamOf(2<<40, c.id, number, uint64(len(p))).fill(p[headerSize:], 0)
 }
 
-// verify compares a datagram with what it says it is, and returns its number.
+// verify compares a datagram with what it says it is, and returns its number, 0 if
+// it should not have come.
 func (c *datagramClient) verify(p []byte) uint64 {
 	if len(p) < headerSize {
 		c.s.corruption(len(p), "%s: a datagram of %d bytes", c.v.set.name, len(p))
@@ -115,9 +117,32 @@ func (c *datagramClient) verify(p []byte) uint64 {
 		c.s.corruption(headerSize, "%s: a datagram of client %d, number %d, has come to client %d, which is at %d", c.v.set.name, id, number, c.id, c.number)
 		return 0
 	}
+	if c.heard.again(number) {
+		c.s.add("datagram twice", "%s: client %d, number %d", c.v.set.name, id, number)
+		return 0
+	}
+	c.v.set.datagrams.Add(1)
 	content := streamOf(2<<40, id, number, uint64(len(p)))
 	if wrong, first := content.differ(p[headerSize:], 0, c.scratch[:]); wrong > 0 {
 		c.s.corruption(wrong, "%s: datagram: %s", c.v.set.name, content.excerpt(p[headerSize:], 0, first))
 	}
 	return number
+}
+
+// window knows which of the last 64 numbers have come.
+//
+//	bit i of come   newest - i has
+type window struct{ newest, come uint64 }
+
+// again notes a number, and reports whether it is known to have come before.
+func (w *window) again(number uint64) bool {
+	if number > w.newest {
+		w.come = w.come<<(number-w.newest) | 1
+		w.newest = number
+		return false
+	}
+	bit := uint64(1) << (w.newest - number)
+	known := w.come&bit != 0
+	w.come |= bit
+	return known
 }

@@ -20,6 +20,7 @@ type echo struct {
 }
 
 func (e *echo) run() {
+	defer e.s.serving.beat()
 	var err error
 	if e.rng.IntN(8) == 0 {
 		_, err = io.Copy(e.c, e.c) // splice(2), where there is
@@ -70,9 +71,11 @@ func (v *server) echoDatagrams() {
 			}
 			return
 		}
-		v.set.datagrams.Add(uint64(n))
 		for i := range messages[:n] {
 			messages[i].Buf = messages[i].Buf[:messages[i].N]
+		}
+		if v.s.mistake.repeatDatagram() {
+			_, _ = v.packets.WriteBatch(context.Background(), messages[:1])
 		}
 		// A client that has closed its socket has a datagram's answer refused.
 		if _, err := v.packets.WriteBatch(context.Background(), messages[:n]); err != nil && !errors.Is(err, syscall.ECONNREFUSED) {

@@ -13,8 +13,23 @@ import (
 type ending struct {
 	ctx      context.Context
 	cancel   context.CancelFunc
-	deadline time.Time // the zero time if there is none
+	deadline deadline
+	over     bool // the context had ended before
 }
+
+// deadline is one that was set.
+type deadline struct {
+	at   time.Time // the zero time: there is none
+	over bool      // it had passed by then
+}
+
+// deadlineAt is to be made before it is set.
+func deadlineAt(t time.Time) deadline {
+	return deadline{t, !t.IsZero() && !time.Now().Before(t)}
+}
+
+// forbids reports whether nothing may succeed.
+func (e ending) forbids() bool { return e.over || e.deadline.over }
 
 // randomEnding chooses a context.
 func randomEnding(rng *rand.Rand, reach time.Duration) ending {
@@ -32,7 +47,7 @@ func randomEnding(rng *rand.Rand, reach time.Duration) ending {
 		if rng.IntN(4) == 0 {
 			ctx, cancel := context.WithCancel(background)
 			cancel()
-			return ending{ctx: ctx, cancel: cancel}
+			return ending{ctx: ctx, cancel: cancel, over: true}
 		}
 		ctx, cancel := context.WithTimeout(background, time.Hour)
 		return ending{ctx: ctx, cancel: cancel}
@@ -47,7 +62,7 @@ var never = ending{ctx: context.Background(), cancel: func() {}}
 func (e ending) explains(err error) bool {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return !e.deadline.IsZero() && !time.Now().Before(e.deadline)
+		return !e.deadline.at.IsZero() && !time.Now().Before(e.deadline.at)
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return e.ctx.Err() != nil && errors.Is(err, e.ctx.Err())
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -26,22 +25,22 @@ type fileWorker struct {
 	shared *eddy.File
 	region region
 
-	readDeadline, writeDeadline time.Time
+	readDeadline, writeDeadline deadline
 	scratch                     [blockSize]byte
-	left                        [4][]byte // buffers of operations that ended early, full of canaries
+	left                        [4][]byte // buffers of some operations that have ended, full of canaries
 }
 
 func (s *soak) startFiles() error {
 	for i := range s.o.files {
 		set := s.settings[i%len(s.settings)]
-		shared := filepath.Join(s.dir, "shared-"+set.name)
+		shared := filepath.Join(s.dir.name, "shared-"+set.name)
 		if i < len(s.settings) {
 			if err := createShared(shared, set); err != nil {
 				return err
 			}
 		}
 		w := &fileWorker{s: s, set: set, rng: rand.New(rand.NewPCG(s.o.seed, uint64(i)))}
-		w.name = filepath.Join(s.dir, fmt.Sprintf("own-%d", i))
+		w.name = filepath.Join(s.dir.name, fmt.Sprintf("own-%d", i))
 		w.region.id = uint64(i)
 		if i/len(s.settings)%2 == 1 {
 			w.flag = syscall.O_DIRECT
@@ -60,13 +59,16 @@ func (s *soak) startFiles() error {
 func (w *fileWorker) open(shared string) (err error) {
 	if w.shared == nil {
 		if w.shared, err = w.set.d.OpenFile(shared, os.O_RDONLY|w.flag, 0); err != nil {
+			if w.flag != 0 && errors.Is(err, syscall.EINVAL) {
+				return fmt.Errorf("%w: the file system has no O_DIRECT, -dir can name another", err)
+			}
 			return err
 		}
 	}
 	if w.file, err = w.set.d.OpenFile(w.name, os.O_RDWR|w.flag, 0); err != nil {
 		return err
 	}
-	w.readDeadline, w.writeDeadline = time.Time{}, time.Time{}
+	w.readDeadline, w.writeDeadline = deadline{}, deadline{}
 	// Whoever gets the lock later knows that this open file is gone.
 	return syscall.Flock(int(w.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 }
@@ -121,9 +123,12 @@ func (w *fileWorker) unexpected(op string, err error) {
 	w.s.add("unexpected error", "%s: %s %s: %v", w.set.name, op, filepath.Base(w.name), err)
 }
 
-// ended judges the error of an operation that may end early.
+// ended judges whether an operation has ended as it had to.
 func (w *fileWorker) ended(op string, e ending, err error) {
 	switch {
+	case err == nil && e.forbids():
+		w.s.add("not ended", "%s: %s after its deadline or context", w.set.name, op)
+	case err == nil:
 	case !e.explains(err):
 		w.unexpected(op, err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -155,7 +160,7 @@ func (w *fileWorker) buffer(n int) []byte {
 	return p
 }
 
-// leave keeps a buffer whose operation has ended early, to see later whether
+// leave keeps a buffer whose operation has ended, to see later whether
 // somebody has written to it.
 func (w *fileWorker) leave(p []byte) {
 	i := w.rng.IntN(len(w.left))
@@ -209,11 +214,9 @@ func (w *fileWorker) differShared(p []byte, off int64) (int, string) {
 	return wrong, want.excerpt(p, off, first)
 }
 
-// verify judges a read: n bytes of p are the file's, and the rest untouched.
+// verify judges a read: n bytes of p are the file's, and nobody touches p any more.
 func (w *fileWorker) verify(op string, p []byte, off int64, n int, err error, e ending, differ func([]byte, int64) (int, string)) {
-	if err != nil {
-		w.ended(op, e, err)
-	}
+	w.ended(op, e, err)
 	if n < 0 || n > len(p) || n < len(p) && err == nil {
 		w.s.add("wrong count", "%s: %s of %d bytes has read %d, %v", w.set.name, op, len(p), n, err)
 		return
@@ -222,7 +225,7 @@ func (w *fileWorker) verify(op string, p []byte, off int64, n int, err error, e 
 	if wrong, what := differ(p[:n], off); wrong > 0 {
 		w.s.corruption(wrong, "%s: %s of %s at %d, %d bytes: %s", w.set.name, op, filepath.Base(w.name), off, n, what)
 	}
-	if err != nil && err != io.EOF {
+	if err != nil || w.rng.IntN(16) == 0 {
 		w.leave(p)
 	}
 }
@@ -234,7 +237,7 @@ func (w *fileWorker) readBatch() {
 	e.deadline = w.readDeadline
 	if w.rng.IntN(2) == 0 {
 		f, blocks, differ = w.shared, sharedBlocks, w.differShared
-		e.deadline = time.Time{}
+		e.deadline = deadline{}
 	}
 	for i := range reads {
 		off, n := w.span(blocks)
@@ -273,23 +276,18 @@ func (w *fileWorker) write() {
 	}
 	// If anybody still reads from p, canaries will be in the file.
 	fillCanary(p)
-	if err != nil {
-		w.ended("write", e, err)
-	}
+	w.ended("write", e, err)
 	if n < 0 || n > len(p) || n < len(p) && err == nil {
 		w.s.add("wrong count", "%s: write of %d bytes has written %d, %v", w.set.name, len(p), n, err)
 	}
 	e.cancel()
-	w.s.counts.fileBytes.Add(uint64(n))
 	w.s.counts.doubts.Add(uint64(w.region.written(first, blocks, n, generation, err != nil)))
 }
 
 func (w *fileWorker) sync() {
 	e := randomEnding(w.rng, 10*time.Millisecond)
 	e.deadline = w.writeDeadline
-	if err := w.file.SyncContext(e.ctx); err != nil {
-		w.ended("sync", e, err)
-	}
+	w.ended("sync", e, w.file.SyncContext(e.ctx))
 	e.cancel()
 }
 
@@ -299,17 +297,18 @@ func (w *fileWorker) moveDeadlines() {
 	if w.rng.IntN(3) == 0 {
 		t = time.Now().Add(time.Duration(w.rng.IntN(5)-1) * time.Millisecond)
 	}
+	d := deadlineAt(t)
 	var err error
 	switch {
 	case t.IsZero():
 		err = w.file.SetDeadline(t)
-		w.readDeadline, w.writeDeadline = t, t
+		w.readDeadline, w.writeDeadline = d, d
 	case w.rng.IntN(2) == 0:
 		err = w.file.SetReadDeadline(t)
-		w.readDeadline = t
+		w.readDeadline = d
 	default:
 		err = w.file.SetWriteDeadline(t)
-		w.writeDeadline = t
+		w.writeDeadline = d
 	}
 	if err != nil {
 		w.unexpected("set deadline", err)

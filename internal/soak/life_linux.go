@@ -36,6 +36,7 @@ func (l *life) read(f *eddy.File, rng *rand.Rand) error {
 		} else {
 			n, err = f.ReadAtContext(e.ctx, p, off)
 		}
+		l.judge("read", n, len(p), err, e)
 		if wrong, first := want.differ(p[:n], off, scratch); wrong > 0 {
 			l.c.s.corruption(wrong, "%s: read around a shutdown: %s", l.set.name, want.excerpt(p[:n], off, first))
 		}
@@ -55,8 +56,9 @@ func (l *life) write(f *eddy.File, rng *rand.Rand) error {
 		off := int64(rng.IntN(sharedBlocks-4)) * blockSize
 		sharedStream(l.set).fill(p, off)
 		e := randomEnding(rng, time.Millisecond)
-		_, err := f.WriteAtContext(e.ctx, p, off)
+		n, err := f.WriteAtContext(e.ctx, p, off)
 		fillCanary(p)
+		l.judge("write", n, len(p), err, e)
 		explained := err == nil || e.explains(err)
 		e.cancel()
 		if !explained {
@@ -65,12 +67,22 @@ func (l *life) write(f *eddy.File, rng *rand.Rand) error {
 	}
 }
 
+// judge objects to a transfer that has not done all, and yet not failed.
+func (l *life) judge(op string, n, size int, err error, e ending) {
+	if err == nil && n != size {
+		l.c.s.add("wrong count", "%s: %s of %d bytes around a shutdown: %d, nil", l.set.name, op, size, n)
+	}
+	if err == nil && e.forbids() {
+		l.c.s.add("not ended", "%s: %s around a shutdown with a context that had ended", l.set.name, op)
+	}
+}
+
 // connect makes a connection between two ends on the same driver.
 func (l *life) connect() error {
 	ctx := context.Background()
 	network, address := "tcp", "127.0.0.1:0"
 	if l.c.rng.IntN(2) == 0 {
-		network, address = "unix", filepath.Join(l.c.s.dir, fmt.Sprintf("churn-%d-%d.sock", l.c.index, l.c.round))
+		network, address = "unix", filepath.Join(l.c.s.dir.name, fmt.Sprintf("churn-%d-%d.sock", l.c.index, l.c.round))
 	}
 	listener, err := l.d.Listen(ctx, network, address)
 	if err != nil {

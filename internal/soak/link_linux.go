@@ -18,24 +18,27 @@ type link struct {
 	c   *eddy.Conn
 	rng *rand.Rand
 
-	readDeadline, writeDeadline time.Time
+	readDeadline, writeDeadline deadline
 }
 
 // manner is how a read or write may be ended.
-func (l *link) manner(deadline *time.Time, set func(time.Time) error) ending {
+func (l *link) manner(d *deadline, set func(time.Time) error) ending {
 	e := never
 	switch l.rng.IntN(16) {
 	case 0: // it has passed, or will soon
-		*deadline = time.Now().Add(time.Duration(l.rng.IntN(5000)-500) * time.Microsecond)
-		l.check("set deadline", set(*deadline))
+		l.move(d, time.Now().Add(time.Duration(l.rng.IntN(5000)-500)*time.Microsecond), set)
 	case 1, 2:
-		*deadline = time.Time{}
-		l.check("set deadline", set(*deadline))
+		l.move(d, time.Time{}, set)
 	case 3, 4, 5:
 		e = randomEnding(l.rng, 5*time.Millisecond)
 	}
-	e.deadline = *deadline
+	e.deadline = *d
 	return e
+}
+
+func (l *link) move(d *deadline, t time.Time, set func(time.Time) error) {
+	*d = deadlineAt(t)
+	l.check("set deadline", set(t))
 }
 
 func (l *link) check(op string, err error) {
@@ -44,18 +47,25 @@ func (l *link) check(op string, err error) {
 	}
 }
 
+// expectEnd objects to what has succeeded though nothing could.
+func (l *link) expectEnd(op string, err error, e ending) {
+	if err == nil && e.forbids() {
+		l.s.add("not ended", "%s: %s of a stream after its deadline or context", l.set.name, op)
+	}
+}
+
 // renewed reports whether an error is of an ending, which is renewed then.
-func (l *link) renewed(e ending, err error, deadline *time.Time, set func(time.Time) error) bool {
+func (l *link) renewed(e ending, err error, d *deadline, set func(time.Time) error) bool {
 	if !e.explains(err) {
 		return false
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		l.s.counts.deadlines.Add(1)
-		*deadline = time.Time{}
+		var t time.Time
 		if l.rng.IntN(2) == 0 {
-			*deadline = time.Now().Add(time.Duration(l.rng.IntN(20)) * time.Millisecond)
+			t = time.Now().Add(time.Duration(l.rng.IntN(20)) * time.Millisecond)
 		}
-		l.check("set deadline", set(*deadline))
+		l.move(d, t, set)
 	} else {
 		l.s.counts.cancelled.Add(1)
 	}
@@ -78,10 +88,10 @@ func (l *link) read(p []byte) (int, error) {
 		if err == nil && n == 0 {
 			l.s.add("wrong count", "%s: read of %d bytes from a stream: 0, nil", l.set.name, len(p))
 		}
+		l.expectEnd("read", err, e)
 		again := n <= 0 && err != nil && err != io.EOF && l.renewed(e, err, &l.readDeadline, l.c.SetReadDeadline)
 		e.cancel()
 		if !again {
-			l.s.counts.socketBytes.Add(uint64(max(n, 0)))
 			return n, err
 		}
 	}
@@ -109,7 +119,7 @@ func (l *link) write(p []byte) error {
 			return errors.New("wrong count")
 		}
 		p = p[n:]
-		l.s.counts.socketBytes.Add(uint64(n))
+		l.expectEnd("write", err, e)
 		failed := err != nil && !l.renewed(e, err, &l.writeDeadline, l.c.SetWriteDeadline)
 		e.cancel()
 		if failed {

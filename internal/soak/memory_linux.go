@@ -93,15 +93,11 @@ func residentBytes() (float64, error) {
 	return float64(resident * int64(os.Getpagesize())), nil
 }
 
-// perOperation is what memory may seem to grow by for each operation, in bytes, of
-// those on files or of those on sockets, whichever were fewer.
-const perOperation = 50
-
-// What memory may seem to grow by while it is watched, in bytes, whatever was done:
-// for threads and their stacks, pools that fill, the runtime's own tables. Of a long
-// soak it is less than perOperation makes.
+// What memory may seem to grow by while it is watched, in bytes, whatever was done
+// and for however long: for threads and their stacks, pools that fill, the runtime's
+// own tables. In a short soak, in which all that still begins, it is twice as much.
 const (
-	residentAllowance = 16 << 20
+	residentAllowance = 12 << 20
 	heapAllowance     = 4 << 20
 )
 
@@ -115,13 +111,16 @@ const (
 // deviations of the slope's error are taken for noise.
 const deviations = 3
 
-// judgeMemory fits lines to the samples, but for the first third, in which
-// pools fill and stacks grow, and says what their slopes mean.
+// judgeMemory fits lines to the samples, but for those of the first third of the
+// time, in which pools fill and stacks grow, and says what their slopes mean.
 func (s *soak) judgeMemory() {
 	m := &s.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	skip := len(m.resident) / 3
+	skip := 0
+	for skip < len(m.resident) && m.resident[skip].at < s.o.time/3 {
+		skip++
+	}
 	if len(m.resident)-skip < 6 {
 		fmt.Fprintf(s.out, "NOT JUDGED: memory: %d samples do not make a line\n", len(m.resident)-skip)
 		if s.o.time >= soakLong {
@@ -136,10 +135,14 @@ func (s *soak) judgeMemory() {
 
 // judge objects to a slope that is above the bound by more than noise can be. What
 // would be found is the bound and that noise twice: it may hide as much as it adds.
+// For the verdict of a long soak it counts per operation on files or on sockets,
+// whichever were fewer.
 func (s *soak) judge(name string, t trend, allowance float64, done operations) {
 	seconds := t.window.Seconds()
-	rarer := float64(min(done.files, done.sockets))
-	bound, noise := max(perOperation*rarer, allowance)/seconds, deviations*t.error
+	if s.o.time < soakLong {
+		allowance *= 2
+	}
+	bound, noise := allowance/seconds, deviations*t.error
 	would := (bound + 2*noise) * seconds
 	fmt.Fprintf(s.out, "%-12s %v\n", name, t)
 	fmt.Fprintf(s.out, "  measured   %+.1f bytes per file operation, or %+.1f per socket operation, or %+.0f per driver\n",
@@ -149,7 +152,7 @@ func (s *soak) judge(name string, t trend, allowance float64, done operations) {
 	if t.slope-noise > bound {
 		s.add("memory grows", "%s: %+.1f KiB/s, and less %.1f of noise that is above %.1f", name, t.slope/1024, noise/1024, bound/1024)
 	}
-	if s.o.time >= soakLong && would > detected*rarer {
+	if s.o.time >= soakLong && would > detected*float64(min(done.files, done.sockets)) {
 		s.add("memory not judged", "%s is so noisy that a leak of %d bytes per operation might not be found", name, detected)
 	}
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/eddyio/eddy"
 )
@@ -16,6 +18,9 @@ var mistakes = []string{
 	"leak-memory",     // 100 bytes for each operation on a file or socket
 	"lose-signal",     // one in ten
 	"forget-driver",   // one driver is not shut down
+	"leak-mapping",    // one, such as a ring has
+	"leak-pin",        // an object is pinned and forgotten
+	"repeat-datagram", // one in a hundred is sent back twice
 }
 
 // mistake is the one that is made, if any.
@@ -86,6 +91,22 @@ func (m *mistake) leakMemory() {
 	for n.next = m.kept.Load(); !m.kept.CompareAndSwap(n.next, n); n.next = m.kept.Load() {
 	}
 }
+
+func (m *mistake) leakMapping() error {
+	if m.name != "leak-mapping" || m.count.Add(1) != 3 {
+		return nil
+	}
+	_, err := syscall.Mmap(-1, 0, blockSize, syscall.PROT_READ, syscall.MAP_SHARED|syscall.MAP_ANON)
+	return err
+}
+
+func (m *mistake) leakPin() {
+	if m.name == "leak-pin" && m.count.Add(1) == 3 {
+		new(runtime.Pinner).Pin(new([blockSize]byte))
+	}
+}
+
+func (m *mistake) repeatDatagram() bool { return m.made("repeat-datagram", 100) }
 
 func (m *mistake) loseSignal() bool { return m.made("lose-signal", 10) }
 

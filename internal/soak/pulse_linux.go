@@ -14,7 +14,6 @@ import (
 type pulse struct {
 	name  string
 	beats atomic.Uint64
-	idle  atomic.Bool // it waits for the end
 
 	seen  uint64
 	still int // seconds; the watchdog's
@@ -33,15 +32,13 @@ type watchdog struct {
 	pulses map[*pulse]bool
 }
 
-func (w *watchdog) add(name string) *pulse {
-	p := &pulse{name: name}
+func (w *watchdog) add(p *pulse) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pulses == nil {
 		w.pulses = map[*pulse]bool{}
 	}
 	w.pulses[p] = true
-	return p
 }
 
 func (w *watchdog) remove(p *pulse) {
@@ -56,7 +53,7 @@ func (w *watchdog) look(patience int) (hung []string) {
 	defer w.mu.Unlock()
 	for p := range w.pulses {
 		beats := p.beats.Load()
-		if beats != p.seen || p.idle.Load() {
+		if beats != p.seen {
 			p.seen, p.still = beats, 0
 			continue
 		}

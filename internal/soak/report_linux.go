@@ -31,12 +31,12 @@ func (s *soak) report() bool {
 			set.name, set.files.Load(), set.sockets.Load(), set.datagrams.Load(), set.drivers.Load())
 		s.expectWork(set)
 	}
-	fmt.Fprintf(s.out, "verified     %d MiB of files, %d MiB of sockets; corrupt bytes: %d\n",
-		c.fileBytes.Load()>>20, c.socketBytes.Load()>>20, s.corrupt.Load())
+	fmt.Fprintf(s.out, "verified     %d MiB of files, %d MiB of streams, %d datagrams; corrupt bytes: %d\n",
+		c.fileBytes.Load()>>20, c.streamBytes.Load()>>20, s.operations().datagrams, s.corrupt.Load())
 	fmt.Fprintf(s.out, "ended early  %d by a context, %d by a deadline; blocks in doubt for it %d; files reopened %d\n",
 		c.cancelled.Load(), c.deadlines.Load(), c.doubts.Load(), c.reopened.Load())
-	fmt.Fprintf(s.out, "connections  %d, and %d not made in time; datagrams late or lost %d\n",
-		c.connections.Load(), c.refused.Load(), c.datagramsLost.Load())
+	fmt.Fprintf(s.out, "connections  %d, and %d not made in time; datagrams not heard of in time %d\n",
+		c.connections.Load(), c.refused.Load(), c.datagramsLate.Load())
 	fmt.Fprintf(s.out, "signals      %d sent, %d received by %d receivers; rings switched off %d\n",
 		c.signalsSent.Load(), c.signalsReceived.Load(), len(s.settings), c.disabled.Load())
 	s.judgeMemory()
@@ -59,8 +59,9 @@ func (s *soak) expectWork(set *setting) {
 	for _, work := range []struct {
 		name string
 		done uint64
-	}{{"file operations", set.files.Load()}, {"socket operations", set.sockets.Load()}, {"drivers", set.drivers.Load()},
-		{"operations cancelled", s.counts.cancelled.Load()}, {"signals received", s.counts.signalsReceived.Load()}} {
+	}{{"file operations", set.files.Load()}, {"stream operations", set.sockets.Load()}, {"datagrams", set.datagrams.Load()},
+		{"drivers", set.drivers.Load()}, {"operations cancelled", s.counts.cancelled.Load()},
+		{"deadlines", s.counts.deadlines.Load()}, {"signals received", s.counts.signalsReceived.Load()}} {
 		if work.done == 0 {
 			s.add("nothing done", "%s: no %s", set.name, work.name)
 		}

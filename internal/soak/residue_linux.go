@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/eddyio/eddy"
 	"github.com/eddyio/eddy/internal/leaktest"
 )
 
@@ -46,9 +47,11 @@ const finishMost = 15 * time.Minute
 func (s *soak) finish(before leaktest.Snapshot, mapped int) {
 	guard := time.AfterFunc(finishMost, func() {
 		fmt.Fprintf(s.out, "VIOLATION: hang: the drivers cannot be shut down; %s\n", dumpStacks())
-		os.Exit(1)
+		s.quit()
 	})
 	defer guard.Stop()
+	s.expectMappings(mapped)
+	s.closeServers = nil
 	for _, set := range s.settings {
 		s.expectNothing(set, "before its shutdown")
 		ctx, cancel := patient(patience)
@@ -58,9 +61,9 @@ func (s *soak) finish(before leaktest.Snapshot, mapped int) {
 		cancel()
 		set.base.Driver.Registrations = 0
 		s.expectNothing(set, "after its shutdown")
+		set.d = nil // the collector is to see what it has left
 	}
-	runtime.GC()
-	difference := before.Wait(time.Duration(s.mistake.patience(20)) * time.Second)
+	difference := s.difference(before)
 	if difference != "" {
 		s.add("left behind", "%d descriptors and goroutines:\n%s", strings.Count(difference, "leaked "), excerptOf(difference, 4000))
 	} else {
@@ -71,6 +74,35 @@ func (s *soak) finish(before leaktest.Snapshot, mapped int) {
 		s.add("left behind", "%d mappings of rings, and there were %d before; %v", now, mapped, err)
 	} else {
 		fmt.Fprintf(s.out, "mappings of rings: %d, as before\n", now)
+	}
+}
+
+// expectMappings objects if the rings' mappings cannot be seen while there are some:
+// that they are gone later would say nothing.
+func (s *soak) expectMappings(before int) {
+	rings := 0
+	for _, set := range s.settings {
+		if set.d.Status().Backend == eddy.BackendURing {
+			rings++
+		}
+	}
+	if now, err := ringMappings(); err != nil || now < before+rings {
+		s.add("mappings not seen", "%d drivers with a ring, and %d mappings of rings; %v", rings, now, err)
+	}
+}
+
+// difference waits until nobody is left but those of before. It has the garbage
+// collected meanwhile: it is the runtime that ends the process when an object is
+// collected that pins others, runtime.Pinner.
+func (s *soak) difference(before leaktest.Snapshot) string {
+	const perSecond = 50
+	for rounds := 1; ; rounds++ {
+		runtime.GC()
+		time.Sleep(time.Second / perSecond)
+		difference := before.Difference()
+		if difference == "" && rounds >= 3 || rounds == s.mistake.patience(20)*perSecond {
+			return difference
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ func (w *fileWorker) settle() {
 		w.s.add("wrong count", "%s: %s has %d bytes, %v", w.set.name, filepath.Base(w.name), len(content), err)
 		return
 	}
+	w.s.counts.fileBytes.Add(uint64(len(content)))
 	if wrong, what := w.region.differ(content, 0); wrong > 0 {
 		w.s.corruption(wrong, "%s: content of %s when nobody had it open: %s", w.set.name, filepath.Base(w.name), what)
 	}

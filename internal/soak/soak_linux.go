@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,16 +18,19 @@ type soak struct {
 	o        options
 	out      io.Writer
 	settings []*setting
-	dir      string
+	dir      directory
 	begun    time.Time
 	dog      watchdog
 	memory   memory
 	mistake  mistake
 
-	ready   chan struct{} // closed when everybody is there
-	stop    chan struct{} // closed when the time is over
+	ready       chan struct{} // closed when everybody is there
+	stop        chan struct{} // closed when the time is over
+	interrupted chan struct{} // closed when somebody has had enough
+
 	workers sync.WaitGroup
 	servers sync.WaitGroup // they end when their clients have and their listeners are closed
+	serving pulse          // of all of those together, when the clients have ended
 
 	closeServers func()
 
@@ -35,24 +39,25 @@ type soak struct {
 
 // counts are what has happened, of all settings.
 type counts struct {
-	fileBytes, socketBytes         atomic.Uint64
+	fileBytes, streamBytes         atomic.Uint64 // that were compared with what they have to be
 	cancelled, deadlines, doubts   atomic.Uint64
 	reopened, connections, refused atomic.Uint64
-	datagramsLost                  atomic.Uint64
+	datagramsLate                  atomic.Uint64
 	signalsSent, signalsReceived   atomic.Uint64
 	disabled                       atomic.Uint64
 }
 
 // soakFor does it all, and reports whether all was well.
-func soakFor(o options) (bool, error) {
-	s := &soak{o: o, out: os.Stdout, ready: make(chan struct{}), stop: make(chan struct{})}
+func soakFor(o options) (good bool, failed error) {
+	s := &soak{o: o, out: os.Stdout, serving: pulse{name: "servers"}, ready: make(chan struct{}), stop: make(chan struct{}), interrupted: make(chan struct{})}
 	s.problems.out = os.Stdout
 	s.mistake.name = o.mistake
 	var err error
-	if s.dir, err = os.MkdirTemp(o.dir, "eddy-soak-"); err != nil {
+	if s.dir, err = makeDirectory(o.dir); err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(s.dir)
+	defer func() { failed = errors.Join(failed, s.dir.remove()) }()
+	s.heedInterrupts()
 	warmUp()
 	before := leaktest.Take()
 	mapped, err := ringMappings()
@@ -72,7 +77,11 @@ func soakFor(o options) (bool, error) {
 		return false, nil // it hangs: nothing more can be said
 	}
 	s.finish(before, mapped)
-	return s.report(), nil
+	good = s.report()
+	if s.wasInterrupted() {
+		return false, errInterrupted
+	}
+	return good, nil
 }
 
 func or(text, otherwise string) string {
@@ -103,7 +112,8 @@ func (s *soak) start() error {
 
 // worker runs something until the stop, under the eyes of the watchdog.
 func (s *soak) worker(name string, run func(*pulse)) {
-	p := s.dog.add(name)
+	p := &pulse{name: name}
+	s.dog.add(p)
 	s.workers.Go(func() {
 		defer s.dog.remove(p)
 		<-s.ready
@@ -131,6 +141,15 @@ func (s *soak) pause(d time.Duration) {
 	}
 }
 
+// end waits for everybody. The servers that are left are looked after together.
+func (s *soak) end(back chan<- struct{}) {
+	s.workers.Wait()
+	s.dog.add(&s.serving)
+	s.closeServers()
+	s.servers.Wait()
+	close(back)
+}
+
 // watch waits until the time is over and everybody has come back, prints a line
 // now and then, and reports false if somebody hangs.
 func (s *soak) watch() bool {
@@ -138,20 +157,19 @@ func (s *soak) watch() bool {
 	defer second.Stop()
 	line := time.NewTicker(s.o.report)
 	defer line.Stop()
-	over := time.NewTimer(s.o.time)
-	defer over.Stop()
+	over, interrupted := time.After(s.o.time), s.interrupted
 	back := make(chan struct{})
+	end := func() {
+		over, interrupted = nil, nil
+		close(s.stop)
+		go s.end(back)
+	}
 	for {
 		select {
-		case <-over.C:
-			close(s.stop)
-			s.dog.add("the end") // which must come, though nothing beats for it
-			go func() {
-				s.workers.Wait()
-				s.closeServers()
-				s.servers.Wait()
-				close(back)
-			}()
+		case <-over:
+			end()
+		case <-interrupted:
+			end()
 		case <-back:
 			return true
 		case <-line.C:

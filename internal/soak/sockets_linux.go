@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -62,7 +63,7 @@ func (s *soak) startSockets() error {
 func (s *soak) startServer(set *setting, index int) (*server, error) {
 	v := &server{s: s, set: set}
 	ctx := context.Background()
-	for _, a := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", filepath.Join(s.dir, set.name+".sock")}} {
+	for _, a := range [][2]string{{"tcp", "127.0.0.1:0"}, {"unix", filepath.Join(s.dir.name, set.name+".sock")}} {
 		l, err := set.d.Listen(ctx, a[0], a[1])
 		if err != nil {
 			return nil, err
@@ -96,7 +97,7 @@ func (v *server) accept(l net.Listener, rng *rand.Rand) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			if !v.s.stopping() {
+			if !errors.Is(err, net.ErrClosed) || !v.s.stopping() {
 				v.s.add("unexpected error", "%s: accept: %v", v.set.name, err)
 			}
 			return
