@@ -11,9 +11,10 @@ var cache struct {
 	report *Report
 }
 
-// Get returns what the first conclusive [Run] of this process found; Limits are
-// as they were then. As long as the answer is inconclusive ([Unknown]) each call
-// probes again. It may be called concurrently, and the result is the caller's.
+// Get returns what the first conclusive [Run] of this process found; the Limits
+// are as they were then. As long as the answer is inconclusive (Unknown), each
+// call probes again. It may be called concurrently, and the caller owns the
+// result.
 func Get() Report {
 	cache.Lock()
 	defer cache.Unlock()

@@ -1,12 +1,14 @@
-// Package probe tells whether io_uring can be used here, and if not, why not.
+// Package probe reports whether io_uring can be used here, and if not, why not.
 //
-// [Run] asks the kernel by doing: it sets up a small ring, asks it for its
-// operations, and closes it. Version numbers decide nothing, since kernels are
-// built without io_uring, distributions carry features back, and containers,
-// sandboxes and administrators switch it off in different ways. Versions, the
-// sysctl, the seccomp mode and the limits are read as evidence, to tell apart
-// what a single errno can mean.
+// [Run] finds out by trying: it sets up a small ring, asks it for its
+// operations, and closes it. The kernel's version does not decide whether
+// io_uring is usable: kernels are built without it, distributions backport
+// features, and containers, sandboxes and administrators switch it off in
+// different ways. The version, the sysctls, the seccomp mode and the limits
+// only serve as evidence for why a call failed, because a single errno can have
+// several reasons. So the reason can be wrong where a distribution has changed
+// its kernel; the verdict is not.
 //
-// [Get] keeps the answer; [Explain] turns the error of somebody else's
-// io_uring_setup(2) into a reason.
+// [Get] remembers the answer. [Explain] turns the error of an io_uring_setup(2)
+// that was made elsewhere into a reason.
 package probe

@@ -19,12 +19,13 @@ type facts struct {
 	limits     Limits
 }
 
-// Explain says what a failed io_uring_setup(2) means: the reason, whether asking
-// again may help, and the evidence, for which it reads sysctls, status and limits
-// at the time of the call. err may wrap the errno. A nil error is Usable.
+// Explain says what a failed io_uring_setup(2) means. It returns the reason,
+// whether asking again may help, and the evidence. For that it reads sysctls,
+// the process's status and its limits at the time of the call. err may wrap the
+// errno; nil means Usable. It may be called concurrently.
 //
-// Evidence is read on the calling thread; seccomp filters can differ between the
-// threads of a process, if somebody takes pains.
+// The evidence is that of the calling thread. Threads of a process can have
+// different seccomp filters, although that is rare.
 func Explain(err error) (Reason, State, []string) {
 	if err == nil {
 		return ReasonNone, Usable, nil
@@ -149,9 +150,13 @@ func explainMemory(f facts) (Reason, []string) {
 	if limit == Unlimited || exempt || uncounted {
 		return ReasonMemory, []string{"rings of this process do not count against RLIMIT_MEMLOCK"}
 	}
-	return ReasonMemlock, []string{
-		fmt.Sprintf("RLIMIT_MEMLOCK is %v bytes for all rings of the user together", limit),
+	said := fmt.Sprintf("RLIMIT_MEMLOCK is %v bytes for all rings of the user together", limit)
+	if release.before(5, 12) {
+		// 5.10.162 took over the io_uring of 5.15, and the release that
+		// distributions report does not always show whether theirs has it.
+		said += "; rings may count against it (kernels that carry a later io_uring back do not count them)"
 	}
+	return ReasonMemlock, []string{said}
 }
 
 func orUnknown(text string) string {

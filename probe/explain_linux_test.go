@@ -54,6 +54,7 @@ func TestErrnoIsExplainedByItsCircumstances(t *testing.T) {
 		{"filter says EACCES", unix.EACCES, facts{status: filtered}, ReasonSeccomp, Unusable, "filter"},
 
 		{"memlock, old", unix.ENOMEM, facts{kernel: "5.10.0-26", limits: limited}, ReasonMemlock, Unknown, "65536 bytes"},
+		{"memlock, old number and later io_uring", unix.ENOMEM, facts{kernel: "5.10.0-26", limits: limited}, ReasonMemlock, Unknown, "may count against"},
 		{"memlock, new", unix.ENOMEM, facts{kernel: "6.18.4", limits: limited}, ReasonMemlock, Unknown, "65536 bytes"},
 		{"memlock, unknown kernel", unix.ENOMEM, facts{limits: limited}, ReasonMemlock, Unknown, "65536 bytes"},
 		{"not counted", unix.ENOMEM, facts{kernel: "6.1.0", limits: limited}, ReasonMemory, Unknown, "do not count"},

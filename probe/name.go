@@ -16,11 +16,13 @@ var opNames = [...]string{
 	"uring_cmd128", // 64
 }
 
-// OpCount is one more than the highest operation number that has a name here.
+// OpCount is one more than the highest operation number that has a name in this
+// package.
 const OpCount = len(opNames)
 
-// OpName is the kernel's name of an io_uring operation in lower case
-// ("async_cancel"), or "op" and its number if it is newer than this package.
+// OpName returns the kernel's name of an io_uring operation in lower case
+// without prefix, such as "async_cancel", or "op" and the number if the
+// operation is newer than this package.
 func OpName(op uint8) string {
 	if int(op) < len(opNames) {
 		return opNames[op]

@@ -1,57 +1,60 @@
 package probe
 
-// State is the verdict on a facility of the kernel.
+// A State is the verdict on a facility of the kernel.
 type State string
 
 const (
 	// Usable: it was tried and works.
 	Usable State = "usable"
-	// Unusable: it was refused for a reason that lasts as long as the process,
-	// or until the administrator acts.
+	// Unusable: it was refused for a reason that lasts until the process ends or the
+	// administrator changes something.
 	Unusable State = "unusable"
-	// Unknown: the attempt failed for want of something that may be there at
-	// the next one. Ask again.
+	// Unknown: the attempt failed because something was lacking that may be available
+	// next time. Ask again.
 	Unknown State = "unknown"
 )
 
-// Reason says why something is not usable, in a word that can be logged and
-// counted. Explanation has a sentence for it.
+// A Reason says in one word why something is not usable, for logs and counters.
+// [Reason.Explanation] has a sentence for it.
 type Reason string
 
 const (
-	// ReasonNone goes with Usable.
+	// ReasonNone: nothing stands in the way. It goes with Usable.
 	ReasonNone Reason = ""
 	// ReasonNotLinux: another operating system.
 	ReasonNotLinux Reason = "not-linux"
-	// ReasonNoSyscall: ENOSYS, a kernel before 5.1 or built without io_uring.
+	// ReasonNoSyscall: ENOSYS. The kernel is older than 5.1 or built without
+	// io_uring.
 	ReasonNoSyscall Reason = "enosys"
-	// ReasonSysctl: EPERM, kernel.io_uring_disabled is 2, or 1 and this process
-	// is neither privileged nor in kernel.io_uring_group.
+	// ReasonSysctl: EPERM, and kernel.io_uring_disabled is 2, or it is 1 and this
+	// process is neither privileged nor in kernel.io_uring_group.
 	ReasonSysctl Reason = "sysctl"
 	// ReasonSeccomp: EPERM, EACCES or ENOSYS from a seccomp filter.
 	ReasonSeccomp Reason = "seccomp"
-	// ReasonLSM: EPERM or EACCES that neither sysctl nor seccomp explains.
+	// ReasonLSM: EPERM or EACCES that neither the sysctl nor seccomp explains, so
+	// probably from a security module.
 	ReasonLSM Reason = "security-module"
-	// ReasonMemlock: ENOMEM where rings count against RLIMIT_MEMLOCK.
+	// ReasonMemlock: ENOMEM on a kernel that, by its version, counts rings against
+	// RLIMIT_MEMLOCK (up to Linux 5.11, and from 6.14 on), in a process that the
+	// limit applies to.
 	ReasonMemlock Reason = "memlock"
-	// ReasonMemory: ENOMEM where they do not.
+	// ReasonMemory: ENOMEM otherwise.
 	ReasonMemory Reason = "memory"
-	// ReasonFdLimit: EMFILE or ENFILE.
+	// ReasonFdLimit: EMFILE or ENFILE. There are no descriptors left.
 	ReasonFdLimit Reason = "fd-limit"
-	// ReasonTransient: EAGAIN, EINTR or EBUSY.
+	// ReasonTransient: EAGAIN, EINTR or EBUSY. The next attempt may succeed.
 	ReasonTransient Reason = "transient"
-	// ReasonMissingOp: the ring lacks an operation or a feature eddy needs.
+	// ReasonMissingOp: the ring lacks an operation or a feature that eddy needs.
 	ReasonMissingOp Reason = "missing-operation"
-	// ReasonFlags: EINVAL, the kernel refuses the set-up flags.
+	// ReasonFlags: EINVAL. The kernel refuses the set-up flags.
 	ReasonFlags Reason = "flags"
-	// ReasonForced: the user said not to use it.
+	// ReasonForced: io_uring was switched off by the program or its environment.
 	ReasonForced Reason = "switched-off"
 	// ReasonUnexpected: an errno that is not documented for the call.
 	ReasonUnexpected Reason = "unexpected-error"
 )
 
-// Reasons lists every Reason but ReasonNone, for whoever counts or documents
-// them.
+// Reasons returns every Reason except ReasonNone.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonNotLinux, ReasonNoSyscall, ReasonSysctl, ReasonSeccomp, ReasonLSM, ReasonMemlock,
@@ -90,7 +93,8 @@ var explanations = map[Reason]string{
 		"please report it with the evidence.",
 }
 
-// Explanation is one sentence: what the reason means, and what to do about it.
+// Explanation returns one sentence that says what the reason means and what to
+// do about it.
 func (r Reason) Explanation() string {
 	if e, ok := explanations[r]; ok {
 		return e

@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// Report is what was found out about this process on this machine. It is plain
-// data and marshals to JSON and back.
+// A Report is what was found out about this process on this machine. It is
+// plain data, and can be marshalled to JSON and back.
 type Report struct {
 	OS     string `json:"os"`     // runtime.GOOS
 	Arch   string `json:"arch"`   // runtime.GOARCH
@@ -22,65 +22,70 @@ type Report struct {
 type URing struct {
 	State  State  `json:"state"`
 	Reason Reason `json:"reason"`
-	// Evidence is what the verdict rests on, a clause each.
+	// Evidence lists what the verdict is based on, one statement per element.
 	Evidence []string `json:"evidence"`
-	// Ops tells for each operation known here, by its kernel name in lower case
-	// without prefix ("openat", "async_cancel"), whether this kernel has it. It
-	// is empty if there was no ring to ask.
+	// Ops says for each operation that this package knows whether the kernel has it.
+	// Operations have their kernel name in lower case without prefix ("openat",
+	// "async_cancel"). Ops is empty if there was no ring to ask.
 	Ops map[string]bool `json:"ops"`
-	// Features are the IORING_FEAT_ flags this kernel reports, named likewise
-	// ("ext_arg"); one that is not known here is "bit18".
+	// Features are the IORING_FEAT_ flags that the kernel reports, named in the same
+	// way ("ext_arg"). A flag that this package does not know is named after its bit
+	// ("bit18").
 	Features []string `json:"features"`
-	// SetupFlags tells for each IORING_SETUP_ flag known here, named likewise
-	// ("defer_taskrun"), whether this kernel knows it. Some need others beside
-	// them, or privileges. It is empty if there was no ring to ask.
+	// SetupFlags says for each IORING_SETUP_ flag that this package knows whether the
+	// kernel knows it, named in the same way ("defer_taskrun"). Some flags need
+	// others or privileges in addition. SetupFlags is empty if there was no ring to
+	// ask.
 	SetupFlags map[string]bool `json:"setup_flags"`
 }
 
-// Epoll says whether readiness can be polled.
+// Epoll says whether epoll(7) can be used.
 type Epoll struct {
 	State    State    `json:"state"`
 	Reason   Reason   `json:"reason"`
 	Evidence []string `json:"evidence"`
-	// Nanoseconds is whether timeouts are exact: epoll_pwait2(2), Linux 5.11.
-	// They are rounded up to milliseconds otherwise.
+	// Nanoseconds says whether timeouts are exact: epoll_pwait2(2), Linux 5.11.
+	// Otherwise they are rounded up to milliseconds.
 	Nanoseconds bool `json:"nanoseconds"`
 }
 
-// Limits is what may bound or forbid what eddy does. On systems other than Linux
-// only GOMAXPROCS and CPUs are filled in.
+// Limits are what may restrict or forbid what eddy does. On systems other than
+// Linux only GOMAXPROCS and CPUs are set.
 type Limits struct {
 	NoFile     Limit `json:"nofile"`  // RLIMIT_NOFILE, in descriptors
 	Memlock    Limit `json:"memlock"` // RLIMIT_MEMLOCK, in bytes
 	GOMAXPROCS int   `json:"gomaxprocs"`
 	CPUs       int   `json:"cpus"` // those this process may run on
-	// URingDisabled is kernel.io_uring_disabled (Linux 6.6): 0 everybody may,
-	// 1 the group below and the privileged, 2 nobody. Nil if it is not there.
+	// URingDisabled is the sysctl kernel.io_uring_disabled (Linux 6.6). 0: everybody
+	// may use io_uring; 1: only privileged processes and members of the group below;
+	// 2: nobody. Nil if there is no such sysctl.
 	URingDisabled *int `json:"io_uring_disabled"`
-	// URingGroup is kernel.io_uring_group, -1 for no group. Nil if not there.
+	// URingGroup is the sysctl kernel.io_uring_group; -1 means no group. Nil if there
+	// is no such sysctl.
 	URingGroup *int `json:"io_uring_group"`
-	// Seccomp is the mode of this thread: "disabled", "strict", "filter", or
-	// "unknown" if /proc does not tell.
+	// Seccomp is the seccomp(2) mode of the thread that probed: "disabled", "strict",
+	// "filter", or "unknown" if /proc does not say.
 	Seccomp string `json:"seccomp"`
-	// Container is a guess at what encloses this process: "docker", "podman",
-	// "kubernetes", another name that the environment variable container has,
-	// or "" if nothing hints at any.
+	// Container is a guess at what kind of container the process runs in: "docker",
+	// "podman", "kubernetes", or another name from the environment variable named
+	// container. It is "" if nothing hints at a container.
 	Container string `json:"container"`
 }
 
-// Limit is a resource limit, setrlimit(2).
+// A Limit is a resource limit, see setrlimit(2).
 type Limit struct {
 	Soft Bound `json:"soft"` // in force
 	Hard Bound `json:"hard"` // up to which the process may raise it
 }
 
-// Bound is one value of a [Limit]. In JSON it is a number or "unlimited".
+// A Bound is one value of a Limit. In JSON it is a number or the string
+// "unlimited".
 type Bound uint64
 
-// Unlimited is RLIM_INFINITY.
+// Unlimited stands for RLIM_INFINITY.
 const Unlimited Bound = math.MaxUint64
 
-// String is the number, or "unlimited".
+// String returns the number in decimal, or "unlimited".
 func (b Bound) String() string {
 	if b == Unlimited {
 		return "unlimited"
@@ -88,7 +93,7 @@ func (b Bound) String() string {
 	return strconv.FormatUint(uint64(b), 10)
 }
 
-// MarshalJSON writes a number, or "unlimited" as a string.
+// MarshalJSON returns a number, or the string "unlimited".
 func (b Bound) MarshalJSON() ([]byte, error) {
 	if b == Unlimited {
 		return []byte(`"unlimited"`), nil
@@ -96,7 +101,7 @@ func (b Bound) MarshalJSON() ([]byte, error) {
 	return strconv.AppendUint(nil, uint64(b), 10), nil
 }
 
-// UnmarshalJSON reads what MarshalJSON writes.
+// UnmarshalJSON reads what MarshalJSON returns.
 func (b *Bound) UnmarshalJSON(data []byte) error {
 	if string(data) == `"unlimited"` {
 		*b = Unlimited

@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Run probes now. It costs one ring of four entries and one epoll instance, both
-// closed before it returns, a few refused system calls and some reading in /proc:
-// well under a millisecond. It may be called concurrently.
+// Run probes now. It sets up one ring of four entries and one epoll instance,
+// and closes both before it returns; it also makes a few system calls that are
+// refused, and reads some files in /proc. That takes well under a millisecond.
+// It may be called concurrently.
 func Run() Report {
 	// The thread that is refused is the one whose status is read.
 	runtime.LockOSThread()

@@ -9,13 +9,13 @@ import (
 // or read from shared memory. testdata/uapi.txt holds their layout as a C
 // compiler sees it. A blank field is reserved and must be 0.
 
-// Timespec is struct __kernel_timespec: 64 bits on all systems.
+// Timespec is struct __kernel_timespec: 64 bits per field on all systems.
 type Timespec struct {
 	Sec  int64
 	Nsec int64
 }
 
-// NewTimespec converts a duration; one below 0 becomes 0.
+// NewTimespec converts a duration. A negative one becomes 0.
 func NewTimespec(d time.Duration) Timespec {
 	d = max(d, 0)
 	return Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
@@ -81,9 +81,9 @@ const (
 	cqEventfdDisabled = 1 << 0
 )
 
-// MaxReadWrite is the number of bytes that a single read or write moves at
-// most (MAX_RW_COUNT of the kernel, 2 GiB less one page); longer requests are
-// cut to it, and give a short count.
+// MaxReadWrite is the largest number of bytes that a single read or write moves
+// (MAX_RW_COUNT in the kernel: 2 GiB less one page). Longer requests are cut to
+// it, and give a short count.
 const MaxReadWrite = 0x7ffff000
 
 // milliseconds rounds up to what fits the kernel's 32 bits.

@@ -2,12 +2,12 @@ package uring
 
 import "syscall"
 
-// SQE is a submission entry, struct io_uring_sqe (64 bytes). [Ring.Next] hands
-// out entries inside the queue that the kernel reads; the Prep methods fill
-// them. An entry must not be touched after the call that submitted it.
+// An SQE is a submission entry: struct io_uring_sqe, 64 bytes. Ring.Next
+// returns entries inside the queue that the kernel reads; the Prep methods fill
+// them in. An entry must not be touched after the call that submitted it.
 //
-// Most fields have several meanings in the kernel's header; the names here are
-// those of the first one:
+// Most fields have several meanings in the kernel's header. The names here are
+// those of the first meaning; the others are:
 //
 //	Off       addr2, cmd_op
 //	Addr      splice_off_in, level and optname
@@ -32,21 +32,22 @@ type SQE struct {
 	_           uint64
 }
 
-// CQE is a completion, struct io_uring_cqe (16 bytes).
+// A CQE is a completion: struct io_uring_cqe, 16 bytes.
 type CQE struct {
 	UserData uint64   // as in the entry that it completes
 	Res      int32    // the result; below 0: an errno, negated
 	Flags    CQEFlags // CQEF...
 }
 
-// CQE32 is a completion of 32 bytes, for rings with [SetupCQE32] or
-// [SetupCQEMixed].
+// A CQE32 is a completion of 32 bytes, for rings with SetupCQE32 or
+// SetupCQEMixed.
 type CQE32 struct {
 	CQE
 	Extra [2]uint64
 }
 
-// Err is the result as an error: a [syscall.Errno] if Res is below 0, else nil.
+// Err returns the result as an error: a syscall.Errno if Res is negative,
+// otherwise nil.
 func (c CQE) Err() error {
 	if c.Res >= 0 {
 		return nil
@@ -54,16 +55,16 @@ func (c CQE) Err() error {
 	return syscall.Errno(-c.Res)
 }
 
-// More tells that the entry will have further completions: the memory it
-// points to is still the kernel's.
+// More reports whether the entry will have further completions. If so, the
+// kernel still owns the memory that the entry points to.
 func (c CQE) More() bool { return c.Flags&CQEFMore != 0 }
 
-// Notification tells that this is the second completion of a zero-copy send,
-// with which the kernel gives the memory back.
+// Notification reports whether this is the second completion of a zero-copy
+// send, with which the kernel gives the memory back.
 func (c CQE) Notification() bool { return c.Flags&CQEFNotif != 0 }
 
-// BufferID is the id of the provided buffer that the kernel has chosen, and
-// whether it has chosen one.
+// BufferID returns the id of the provided buffer that the kernel chose, and
+// whether it chose one.
 func (c CQE) BufferID() (uint16, bool) {
 	return uint16(c.Flags >> CQEBufferShift), c.Flags&CQEFBuffer != 0
 }

@@ -5,11 +5,10 @@ import (
 	"io/fs"
 )
 
-// ErrClosed is returned by every call on a closed ring; errors.Is finds
-// [fs.ErrClosed] in it.
+// ErrClosed is returned by every call on a closed ring. It wraps fs.ErrClosed.
 var ErrClosed = fmt.Errorf("uring: the ring is closed: %w", fs.ErrClosed)
 
-// SetupError is the reason why [New] has made no ring.
+// A SetupError says why New did not make a ring.
 type SetupError struct {
 	Op      string     // what failed: "io_uring_setup", "mmap"
 	Entries uint32     // as asked for
@@ -18,7 +17,7 @@ type SetupError struct {
 	Err     error      // the errno, a syscall.Errno
 }
 
-// Error names the call, what it was called with and the reason.
+// Error returns the call, its arguments and the reason.
 func (e *SetupError) Error() string {
 	text := fmt.Sprintf("uring: %s (entries %d, flags %s): %v", e.Op, e.Entries, e.Flags, e.Err)
 	if e.Reason != "" {

@@ -34,3 +34,30 @@ func NewSeparateMaps(entries uint32) (*Ring, error) {
 	r.attach(p)
 	return r, nil
 }
+
+// HoldResources stops whatever wants to change the list of what is registered,
+// until goOn is called.
+func (r *Ring) HoldResources() (goOn func()) {
+	r.keep.mu.Lock()
+	return r.keep.mu.Unlock
+}
+
+// TakeGroup notes b under another group.
+func (r *Ring) TakeGroup(b *BufferRing, group uint16) {
+	r.keep.mu.Lock()
+	defer r.keep.mu.Unlock()
+	delete(r.keep.bufferRings, b.group)
+	r.keep.bufferRings[group] = b
+}
+
+// Keeps tells whether Close will free b.
+func (r *Ring) Keeps(b *BufferRing) bool {
+	r.keep.mu.Lock()
+	defer r.keep.mu.Unlock()
+	for _, kept := range r.keep.bufferRings {
+		if kept == b {
+			return true
+		}
+	}
+	return false
+}

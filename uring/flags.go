@@ -8,7 +8,7 @@ import (
 // SetupFlags are the IORING_SETUP_ flags of io_uring_setup(2).
 type SetupFlags uint32
 
-// The set-up flags, with the kernel version that brought each.
+// The set-up flags, with the kernel version that introduced each.
 const (
 	SetupIOPoll           SetupFlags = 1 << iota // 5.1: completions are polled for; O_DIRECT files only
 	SetupSQPoll                                  // 5.1: a kernel thread submits
@@ -40,13 +40,14 @@ var setupNames = []string{
 }
 
 // String lists the kernel's names without their prefix, joined by "|", and
-// unknown bits in hexadecimal; "0" without any.
+// unknown bits in hexadecimal. It returns "0" if no bit is set.
 func (f SetupFlags) String() string { return flagNames(uint32(f), setupNames) }
 
 // EnterFlags are the IORING_ENTER_ flags of io_uring_enter(2).
 type EnterFlags uint32
 
-// The enter flags, with the kernel version that brought each.
+// The enter flags, with the kernel version that introduced each.
+// io_uring_enter(2) explains them. The methods of Ring set them as needed.
 const (
 	EnterGetEvents      EnterFlags = 1 << iota // 5.1
 	EnterSQWakeup                              // 5.1
@@ -62,13 +63,14 @@ var enterNames = []string{
 	"GETEVENTS", "SQ_WAKEUP", "SQ_WAIT", "EXT_ARG", "REGISTERED_RING", "ABS_TIMER", "EXT_ARG_REG", "NO_IOWAIT",
 }
 
-// String lists names as [SetupFlags.String] does.
+// String lists the names like [SetupFlags.String].
 func (f EnterFlags) String() string { return flagNames(uint32(f), enterNames) }
 
 // Features are the IORING_FEAT_ flags that io_uring_setup(2) reports.
 type Features uint32
 
-// The features, with the kernel version that brought each.
+// The features, with the kernel version that introduced each. io_uring_setup(2)
+// explains them.
 const (
 	FeatSingleMmap     Features = 1 << iota // 5.4
 	FeatNoDrop                              // 5.5
@@ -96,16 +98,16 @@ var featureNames = []string{
 	"LINKED_FILE", "REG_REG_RING", "RECVSEND_BUNDLE", "MIN_TIMEOUT", "RW_ATTR", "NO_IOWAIT",
 }
 
-// String lists names as [SetupFlags.String] does.
+// String lists the names like [SetupFlags.String].
 func (f Features) String() string { return flagNames(uint32(f), featureNames) }
 
-// Has tells whether all the given features are there.
+// Has reports whether all the given features are present.
 func (f Features) Has(want Features) bool { return f&want == want }
 
 // SQEFlags are the IOSQE_ flags of a submission entry, io_uring_enter(2).
 type SQEFlags uint8
 
-// The submission entry flags, with the kernel version that brought each.
+// The submission entry flags, with the kernel version that introduced each.
 const (
 	SQEFixedFile      SQEFlags = 1 << iota // 5.1: Fd is an index of the registered files
 	SQEIODrain                             // 5.2: start after all before it have completed
@@ -120,13 +122,13 @@ var sqeNames = []string{
 	"FIXED_FILE", "IO_DRAIN", "IO_LINK", "IO_HARDLINK", "ASYNC", "BUFFER_SELECT", "CQE_SKIP_SUCCESS",
 }
 
-// String lists names as [SetupFlags.String] does.
+// String lists the names like [SetupFlags.String].
 func (f SQEFlags) String() string { return flagNames(uint32(f), sqeNames) }
 
 // CQEFlags are the IORING_CQE_F_ flags of a completion.
 type CQEFlags = uint32
 
-// The completion flags, with the kernel version that brought each.
+// The completion flags, with the kernel version that introduced each.
 const (
 	CQEFBuffer       CQEFlags = 1 << 0  // 5.7: the upper 16 bits are a buffer's id
 	CQEFMore         CQEFlags = 1 << 1  // 5.13: more completions of the same entry follow

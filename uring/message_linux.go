@@ -18,25 +18,28 @@ type recvmsgOut struct {
 	flags         uint32
 }
 
-// ReceivedMessage is one message of a PrepRecvmsgSelect with multishot. Its
-// parts lie in the buffer that the completion named.
+// A ReceivedMessage is one message received by a PrepRecvmsgSelect with
+// multishot. Its slices are parts of the buffer that the completion named.
 type ReceivedMessage struct {
 	Name    []byte // the sender's address, a struct sockaddr; cut to the room for it
 	Control []byte // control messages, cmsg(3)
 	Payload []byte // the contents
 	Flags   uint32 // MSG_TRUNC, MSG_CTRUNC and so on, as in recvmsg(2)
 
-	// NameLength is the address's full length: if Name is shorter it was cut.
+	// NameLength is the full length of the address in bytes. If Name is shorter, it
+	// was cut.
 	NameLength uint32
-	// PayloadLength is the message's length, which is more than Payload has
-	// only if the message did not fit the buffer and MSG_TRUNC was asked for.
+	// PayloadLength is the length of the message in bytes. It is larger than the
+	// length of Payload only if the message did not fit the buffer and MSG_TRUNC was
+	// requested.
 	PayloadLength uint32
 }
 
-// ParseMessage takes apart what a PrepRecvmsgSelect with multishot and this
-// message has put into a buffer; p is the buffer's first CQE.Res bytes. It
-// reports false if p is too short to be that. Nothing is copied. Source:
-// io_uring_prep_recvmsg_multishot(3), struct io_uring_recvmsg_out; kernel 6.0.
+// ParseMessage parses what a PrepRecvmsgSelect with multishot and this message
+// has put into a buffer. p is the first CQE.Res bytes of the buffer. The result
+// is false if p is too short. Nothing is copied: the result's slices are parts
+// of p. See io_uring_prep_recvmsg_multishot(3), struct io_uring_recvmsg_out;
+// kernel 6.0.
 func ParseMessage(p []byte, message *unix.Msghdr) (ReceivedMessage, bool) {
 	const header = int(unsafe.Sizeof(recvmsgOut{}))
 	name, control := int64(message.Namelen), int64(message.Controllen)

@@ -2,12 +2,12 @@ package uring
 
 import "strconv"
 
-// Op is the opcode of a submission entry: enum io_uring_op of
-// include/uapi/linux/io_uring.h. Which of them the running kernel knows is
-// answered by [Ring.Probe].
+// An Op is the opcode of a submission entry: enum io_uring_op of
+// include/uapi/linux/io_uring.h. [Ring.Probe] says which of them the running
+// kernel supports.
 type Op uint8
 
-// The opcodes, with the kernel version that brought each.
+// The opcodes, with the kernel version that introduced each.
 const (
 	OpNop            Op = iota // 5.1
 	OpReadv                    // 5.1
@@ -91,8 +91,8 @@ var opNames = [OpLast]string{
 	"readv_fixed", "writev_fixed", "pipe", "nop128", "uring_cmd128",
 }
 
-// String is the kernel's name in lower case ("async_cancel"), or "op" and the
-// number for an opcode not known here.
+// String returns the kernel's name in lower case ("async_cancel"), or "op" and
+// the number if this package does not know the opcode.
 func (op Op) String() string {
 	if op < OpLast {
 		return opNames[op]

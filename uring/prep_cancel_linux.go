@@ -1,6 +1,7 @@
 package uring
 
-// The flags of cancel requests (kernel 5.19, unless noted).
+// The flags of cancel requests (kernel 5.19, unless noted), for PrepCancel and
+// similar methods, and for CancelMatch.Flags.
 const (
 	CancelAll      = 1 << 0 // all that match; the result is how many
 	CancelFd       = 1 << 1 // match the file descriptor
@@ -10,24 +11,25 @@ const (
 	CancelOp       = 1 << 5 // 6.6: match the opcode
 )
 
-// PrepCancel asks to end requests with the user data. The result is 0 (with
-// CancelAll: a number), ENOENT if none was found, EALREADY if it cannot be
-// stopped any more. Whatever it is, the requests are over only when their own
-// terminal completions have come. OpAsyncCancel, kernel 5.5.
+// PrepCancel asks requests with the given user data to end. The result is 0
+// (with CancelAll, how many there were), ENOENT if none was found, or EALREADY
+// if it can no longer be stopped. Whatever the result, the requests are over
+// only when their own terminal completions have come. OpAsyncCancel, kernel
+// 5.5.
 func (s *SQE) PrepCancel(userData uint64, flags uint32) {
 	s.prep(OpAsyncCancel, -1, userData, 0, 0)
 	s.OpFlags = flags
 }
 
-// PrepCancelFd is PrepCancel for the requests on a file descriptor, the latest
-// or, with CancelAll, all of them. OpAsyncCancel, kernel 5.19.
+// PrepCancelFd is [SQE.PrepCancel] for the requests on a file descriptor: the
+// latest one or, with CancelAll, all of them. OpAsyncCancel, kernel 5.19.
 func (s *SQE) PrepCancelFd(fd int, flags uint32) {
 	s.prep(OpAsyncCancel, fd, 0, 0, 0)
 	s.OpFlags = flags | CancelFd
 }
 
-// PrepCancelOp is PrepCancel for the requests with an opcode. OpAsyncCancel,
-// kernel 6.6.
+// PrepCancelOp is [SQE.PrepCancel] for the requests with an opcode.
+// OpAsyncCancel, kernel 6.6.
 func (s *SQE) PrepCancelOp(op Op, flags uint32) {
 	s.prep(OpAsyncCancel, -1, 0, uint32(op), 0)
 	s.OpFlags = flags | CancelOp
@@ -43,8 +45,8 @@ const (
 )
 
 // PrepMsgRing posts a completion with UserData data and Res n on another ring,
-// given by its file descriptor. OpMsgRing, kernel 5.18. The result is 0;
-// EOVERFLOW if the target has no room, EBADFD if it is disabled.
+// which is given by its file descriptor. The result is 0, EOVERFLOW if the
+// other ring has no room, or EBADFD if it is disabled. OpMsgRing, kernel 5.18.
 func (s *SQE) PrepMsgRing(ringFd int, n uint32, data uint64, flags uint32) {
 	s.prep(OpMsgRing, ringFd, MsgData, n, data)
 	s.OpFlags = flags

@@ -2,22 +2,7 @@ package uring
 
 import "unsafe"
 
-// The Prep methods fill an entry for one operation. What they have in common:
-//
-//   - They overwrite every field except Flags and UserData. Fields that an
-//     operation takes besides the arguments (Personality, the Ioprio of reads,
-//     the buffer group in BufIndex for SQEBufferSelect) are set afterwards.
-//   - All memory that an argument points to is the kernel's from the submission
-//     to the terminal completion: it must stay reachable and pinned
-//     (runtime.Pinner), and unchanged, until then. Where a method says "until
-//     submitted" the kernel makes its own copy during the submission
-//     (FeatSubmitStable, kernel 5.5); with SetupSQPoll that is when the entry
-//     is consumed, which is hard to tell, so keep it until the completion.
-//   - A file descriptor is looked up when the request starts, which may be
-//     after the submission (links, drains): it must stay open until the
-//     completion. With SQEFixedFile it is an index of the registered files.
-//   - Results are those of the system call with the same name: Res is what it
-//     would return, or an errno, negated.
+// The package comment says what the Prep methods have in common.
 
 // prep fills in what nearly every operation uses and zeroes the rest.
 func (s *SQE) prep(op Op, fd int, addr uint64, n uint32, off uint64) {
@@ -36,22 +21,23 @@ func transferLength(n int) uint32 {
 	return uint32(n)
 }
 
-// CurrentPosition as an offset means the file's own position, which moves
-// (FeatRWCurPos, kernel 5.6). It must be used for pipes and sockets, or 0.
+// CurrentPosition as an offset means the file's own position, which is advanced
+// (FeatRWCurPos, kernel 5.6). For pipes and sockets the offset must be this or
+// 0.
 const CurrentPosition = ^uint64(0)
 
 // FileIndexAlloc in FileIndex lets the kernel choose the index of the
 // registered files at which an opened file is put (IORING_FILE_INDEX_ALLOC,
-// kernel 5.19); Res is the index then.
+// kernel 5.19). Res is then the index. See [SQE.DirectAny].
 const FileIndexAlloc int32 = -1
 
 // Direct makes an operation that opens a file (open, accept, socket) put it at
-// an index of the registered files instead of giving it a descriptor (kernel
-// 5.15), replacing what is there. Call it after the Prep method.
+// an index of the registered files, replacing what is there, instead of giving
+// it a descriptor (kernel 5.15). Call it after the Prep method.
 func (s *SQE) Direct(index uint32) { s.FileIndex = int32(index + 1) }
 
-// DirectAny is Direct at an index that the kernel chooses and returns in Res
-// (kernel 5.19); ENFILE if all are taken.
+// DirectAny is [SQE.Direct] at an index that the kernel chooses and returns in
+// Res (kernel 5.19). The result is ENFILE if all are taken.
 func (s *SQE) DirectAny() { s.FileIndex = FileIndexAlloc }
 
 // PrepNop does nothing, and completes with 0. OpNop, kernel 5.1.

@@ -11,11 +11,11 @@ const (
 )
 
 // PrepPollAdd waits until one of the events in mask (unix.POLL... or EPOLL...
-// bits) is there on fd, the result; with multishot it reports each further one
-// too, until the completion without CQEFMore. POLLERR, POLLHUP and, other than by
-// poll(2), POLLRDHUP are reported unasked. A file that cannot be polled has
-// POLLIN and POLLOUT at once, and is EINVAL for other events. OpPollAdd, kernel
-// 5.1, poll(2); multishot kernel 5.13.
+// bits) holds for fd; the result is the events. With multishot it reports each
+// further event, too, until a completion without CQEFMore. POLLERR, POLLHUP
+// and, unlike in poll(2), POLLRDHUP are reported even if they are not in mask.
+// A file that cannot be polled has POLLIN and POLLOUT at once, and gives EINVAL
+// for other events. OpPollAdd, kernel 5.1, poll(2); multishot kernel 5.13.
 func (s *SQE) PrepPollAdd(fd int, mask uint32, multishot bool) {
 	s.prep(OpPollAdd, fd, 0, 0, 0)
 	s.OpFlags = pollMask(mask)
@@ -24,16 +24,16 @@ func (s *SQE) PrepPollAdd(fd int, mask uint32, multishot bool) {
 	}
 }
 
-// PrepPollRemove ends the poll request that has the user data: it completes
-// with ECANCELED. The result is ENOENT if there is none, EALREADY if it is
-// just completing. OpPollRemove, kernel 5.1.
+// PrepPollRemove ends the poll request with the given user data, which then
+// completes with ECANCELED. The result is ENOENT if there is none, and EALREADY
+// if it is just completing. OpPollRemove, kernel 5.1.
 func (s *SQE) PrepPollRemove(userData uint64) {
 	s.prep(OpPollRemove, -1, userData, 0, 0)
 }
 
-// PrepPollUpdate changes events, user data or both of the poll request that
-// has the old user data; flags are PollUpdate... and for the new request
-// PollAdd... . OpPollRemove, kernel 5.13.
+// PrepPollUpdate changes the events, the user data, or both, of the poll
+// request that has oldUserData. flags are PollUpdate... and, for the changed
+// request, PollAdd... . OpPollRemove, kernel 5.13.
 func (s *SQE) PrepPollUpdate(oldUserData, newUserData uint64, mask, flags uint32) {
 	s.prep(OpPollRemove, -1, oldUserData, flags, newUserData)
 	s.OpFlags = pollMask(mask)
@@ -60,33 +60,34 @@ const (
 	TimeoutImmediateArg = 1 << 7 // after 6.18: Addr is the time in nanoseconds
 )
 
-// PrepTimeout completes with ETIME when the time is over, or with 0 when count
-// other completions came first (0: never). OpTimeout, kernel 5.4. The time until
-// submitted.
+// PrepTimeout completes with ETIME when the time has passed, or with 0 when
+// count other completions came first (a count of 0: never). The kernel uses the
+// time until submitted. OpTimeout, kernel 5.4.
 func (s *SQE) PrepTimeout(time *Timespec, count, flags uint32) {
 	s.prep(OpTimeout, -1, pointer(time), 1, uint64(count))
 	s.OpFlags = flags
 }
 
-// PrepTimeoutRemove ends the timeout that has the user data: it completes with
-// ECANCELED. The result is ENOENT if there is none, EBUSY if it is just
-// completing. OpTimeoutRemove, kernel 5.5.
+// PrepTimeoutRemove ends the timeout with the given user data, which then
+// completes with ECANCELED. The result is ENOENT if there is none, and EBUSY if
+// it is just completing. OpTimeoutRemove, kernel 5.5.
 func (s *SQE) PrepTimeoutRemove(userData uint64) {
 	s.prep(OpTimeoutRemove, -1, userData, 0, 0)
 }
 
-// PrepTimeoutUpdate gives the timeout that has the user data a new time.
-// flags may be TimeoutAbs and a clock; with LinkTimeoutUpdate it is a linked
-// timeout that is meant (kernel 5.15). OpTimeoutRemove, kernel 5.11. The time
-// until submitted.
+// PrepTimeoutUpdate gives the timeout with the given user data a new time.
+// flags may be TimeoutAbs and a clock; LinkTimeoutUpdate means that it is a
+// linked timeout (kernel 5.15). The kernel uses the time until submitted.
+// OpTimeoutRemove, kernel 5.11.
 func (s *SQE) PrepTimeoutUpdate(time *Timespec, userData uint64, flags uint32) {
 	s.prep(OpTimeoutRemove, -1, userData, 0, pointer(time))
 	s.OpFlags = flags | TimeoutUpdate
 }
 
-// PrepLinkTimeout cancels the entry before it, which has SQEIOLink, when it
-// takes longer. It completes with ETIME if it did cancel, ECANCELED if not.
-// OpLinkTimeout, kernel 5.5. The time until submitted.
+// PrepLinkTimeout cancels the entry before it, which must have SQEIOLink, if
+// that takes longer than the time. Its own result is ETIME if it did cancel,
+// otherwise ECANCELED. The kernel uses the time until submitted. OpLinkTimeout,
+// kernel 5.5.
 func (s *SQE) PrepLinkTimeout(time *Timespec, flags uint32) {
 	s.prep(OpLinkTimeout, -1, pointer(time), 1, 0)
 	s.OpFlags = flags

@@ -5,8 +5,9 @@ import (
 	"unsafe"
 )
 
-// Completions is the number of completions that Reap would return (with
-// SetupCQEMixed at most, in units of 16 bytes). Any goroutine may ask.
+// Completions returns the number of completions that Reap would return. With
+// SetupCQEMixed it is an upper limit, in units of 16 bytes. It may be called
+// concurrently.
 func (r *Ring) Completions() uint32 {
 	if r.life.closed() {
 		return 0
@@ -14,10 +15,11 @@ func (r *Ring) Completions() uint32 {
 	return atomic.LoadUint32(r.cq.kernelTail) - atomic.LoadUint32(r.cq.kernelHead)
 }
 
-// Reap copies completions out of the queue, oldest first, gives their places
-// back to the kernel and returns how many there were, at most len(into). It
-// makes no system call. One goroutine at a time; see [Ring.Overflowed] and
-// [Ring.NeedsTaskrun] for completions that are not in the queue yet.
+// Reap copies completions from the queue, oldest first, gives their places back
+// to the kernel, and returns how many there were, at most len(into). It makes
+// no system call. It may be called by one goroutine at a time. See
+// [Ring.Overflowed] and [Ring.NeedsTaskrun] for completions that are not in the
+// queue yet.
 func (r *Ring) Reap(into []CQE) int {
 	if r.life.closed() {
 		return 0
@@ -39,8 +41,8 @@ func (r *Ring) Reap(into []CQE) int {
 	return int(n)
 }
 
-// ReapBig is Reap for rings with SetupCQE32 or SetupCQEMixed: it also gives
-// the second half of each completion, zeroes where there is none.
+// ReapBig is [Ring.Reap] for rings with SetupCQE32 or SetupCQEMixed. It also
+// copies the second half of each completion, or zeroes if it has none.
 func (r *Ring) ReapBig(into []CQE32) int {
 	if r.life.closed() {
 		return 0

@@ -2,10 +2,12 @@ package uring
 
 import "strconv"
 
-// RegisterOp is an opcode of io_uring_register(2): enum io_uring_register_op.
+// A RegisterOp is an opcode of io_uring_register(2): enum io_uring_register_op.
 type RegisterOp uint32
 
-// The registration opcodes, with the kernel version that brought each.
+// The registration opcodes, with the kernel version that introduced each.
+// io_uring_register(2) explains them. The methods of Ring use them; a caller
+// needs them for [AllowRegister].
 const (
 	RegisterOpBuffers               RegisterOp = iota // 5.1
 	RegisterOpUnregisterBuffers                       // 5.1
@@ -70,7 +72,7 @@ var registerNames = [RegisterOpLast]string{
 	"register_bpf_filter",
 }
 
-// String is the kernel's name in lower case without "IORING_".
+// String returns the kernel's name in lower case without "IORING_".
 func (op RegisterOp) String() string {
 	if op < RegisterOpLast {
 		return registerNames[op]

@@ -34,12 +34,15 @@ type rsrcRegister struct {
 const rsrcRegisterSparse = 1 << 0
 
 // RegisterBuffers gives the kernel a table of buffers for PrepReadFixed,
-// PrepWriteFixed and others, which spares it looking up and pinning their pages
-// for each request (IORING_REGISTER_BUFFERS, kernel 5.1). Each has at most
-// 1 GiB, there are at most 16384; nil leaves a place empty (kernel 5.13). The ring keeps
-// the buffers reachable until they are replaced, unregistered, or the ring is
-// closed; a request that uses one keeps the duties of every other request.
-// Memory counts against RLIMIT_MEMLOCK (ENOMEM). EBUSY if there is a table.
+// PrepWriteFixed and others, so that it need not look up and pin their pages
+// for each request (IORING_REGISTER_BUFFERS, kernel 5.1). There are at most
+// 16384 buffers of at most 1 GiB each; nil leaves a place empty (kernel 5.13).
+// The memory counts against RLIMIT_MEMLOCK (ENOMEM). The error is EBUSY if
+// there is a table already.
+//
+// The ring keeps the buffers reachable until they are replaced or unregistered,
+// or the ring is closed. The rules for the memory of a request in flight apply
+// in addition.
 func (r *Ring) RegisterBuffers(buffers [][]byte) error {
 	vectors := iovecs(buffers)
 	r.keep.mu.Lock()
@@ -52,7 +55,7 @@ func (r *Ring) RegisterBuffers(buffers [][]byte) error {
 }
 
 // RegisterBuffersSparse makes a table of n empty places, to be filled with
-// RegisterBuffersUpdate (IORING_RSRC_REGISTER_SPARSE, kernel 5.19).
+// [Ring.RegisterBuffersUpdate] (IORING_RSRC_REGISTER_SPARSE, kernel 5.19).
 func (r *Ring) RegisterBuffersSparse(n uint32) error {
 	arg := &rsrcRegister{count: n, flags: rsrcRegisterSparse}
 	r.keep.mu.Lock()
@@ -64,11 +67,12 @@ func (r *Ring) RegisterBuffersSparse(n uint32) error {
 	return err
 }
 
-// RegisterBuffersUpdate replaces the buffers at offset and after it
-// (IORING_REGISTER_BUFFERS_UPDATE, kernel 5.13) and returns how many it has
-// replaced: fewer than asked for after an error in between. tags is nil, or has
-// a number for each new buffer: when that buffer has later been replaced and no
-// request uses it any more, a completion with this UserData tells so (0: none).
+// RegisterBuffersUpdate replaces the buffers from index offset on
+// (IORING_REGISTER_BUFFERS_UPDATE, kernel 5.13). It returns how many it has
+// replaced, which is fewer than requested if there was an error in between.
+// tags is nil, or has a number for each new buffer; if that is not 0, a
+// completion with this UserData is posted when the buffer has been replaced
+// later and no request uses it any more.
 func (r *Ring) RegisterBuffersUpdate(offset uint32, buffers [][]byte, tags []uint64) (int, error) {
 	if tags != nil && len(tags) != len(buffers) {
 		return 0, unix.EINVAL
@@ -94,10 +98,11 @@ func (r *Ring) updateResources(op RegisterOp, offset uint32, data, tags uint64, 
 	return got, err
 }
 
-// UnregisterBuffers removes the table (kernel 5.1); requests in flight finish
-// with the buffers they have. Before kernel 6.13 it waits for them, zero-copy
-// sends' notifications included; with SetupDeferTaskrun kernel 6.1 was seen to
-// wait for ever then, so reap those first. ENXIO if there is no table.
+// UnregisterBuffers removes the table of buffers (kernel 5.1). Requests in
+// flight finish with the buffers they have. Before kernel 6.13 it waits for
+// them, including the notifications of zero-copy sends; with SetupDeferTaskrun,
+// kernel 6.1 was seen to wait forever, so reap those first. The error is ENXIO
+// if there is no table.
 func (r *Ring) UnregisterBuffers() error {
 	r.keep.mu.Lock()
 	defer r.keep.mu.Unlock()
@@ -122,11 +127,12 @@ const (
 	cloneReplace        = 1 << 1 // IORING_REGISTER_DST_REPLACE
 )
 
-// CloneBuffers puts n registered buffers of another ring, from index fromOffset
-// on, into this ring's table at offset, without pinning them again; n 0 means
-// all (IORING_REGISTER_CLONE_BUFFERS, kernel 6.12; offsets kernel 6.13). With
-// replace they may take the places of others, without EBUSY if there is a
-// table (kernel 6.13). Both rings keep the buffers reachable.
+// CloneBuffers puts n registered buffers of another ring, starting at index
+// fromOffset, into this ring's table at offset, without pinning them again. If
+// n is 0, it means all. (IORING_REGISTER_CLONE_BUFFERS, kernel 6.12; offsets
+// and replace, kernel 6.13.) The error is EBUSY if this ring has a table,
+// unless replace is set: then the buffers may replace others. Both rings keep
+// the buffers reachable.
 func (r *Ring) CloneBuffers(from *Ring, fromOffset, offset, n uint32, replace bool) error {
 	if from == r {
 		return unix.EINVAL

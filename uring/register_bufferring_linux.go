@@ -7,15 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// BufferRing is a queue of buffers from which the kernel takes one when a
-// request with SQEBufferSelect and this group has data for it
-// (IORING_REGISTER_PBUF_RING, kernel 5.19); the completion names it
-// (CQE.BufferID). When its data has been dealt with, Add it again.
+// A BufferRing is a queue of buffers (IORING_REGISTER_PBUF_RING, kernel 5.19).
+// When a request with SQEBufferSelect and this group has data, the kernel takes
+// the next buffer for it, and the completion names that buffer (CQE.BufferID).
+// Add the buffer again when its data has been dealt with.
 //
-// The buffers are the kernel's from Advance until a completion names them, or
-// UnregisterBufferRing. The BufferRing keeps them reachable that long and
-// beyond; pinning them (runtime.Pinner) is the caller's part. One goroutine at a
-// time may call its methods.
+// The kernel owns a buffer from Advance until a completion names it, or until
+// UnregisterBufferRing. The BufferRing keeps its buffers reachable for at least
+// that long. The caller has to pin them (runtime.Pinner). The methods may be
+// called by one goroutine at a time.
 type BufferRing struct {
 	ring    *Ring
 	memory  mapping
@@ -28,13 +28,13 @@ type BufferRing struct {
 	kept    []*byte // by buffer id
 }
 
-// BufferRingFlags are the flags of RegisterBufferRing.
+// BufferRingFlags are the flags of [Ring.RegisterBufferRing].
 type BufferRingFlags uint16
 
-// BufferRingIncremental lets the kernel use a buffer piece by piece: a
-// completion with CQEFBufMore leaves the rest of it in the ring, so that
-// the data starts where that of the completion before it ended (IOU_PBUF_RING_INC,
-// kernel 6.12).
+// BufferRingIncremental lets the kernel use a buffer in several pieces
+// (IOU_PBUF_RING_INC, kernel 6.12). A completion with CQEFBufMore leaves the
+// rest of the buffer in the ring; the next data then starts where the data of
+// that completion ended.
 const BufferRingIncremental BufferRingFlags = 2
 
 // providedBuffer is struct io_uring_buf. The last field of the first entry is
@@ -61,11 +61,14 @@ type bufferRingStatus struct {
 	_     [8]uint32
 }
 
-// RegisterBufferRing makes an empty buffer ring with room for a power of two of
-// entries up to 32768 and gives it to the kernel as the given group. EEXIST if
-// the ring has such a group, EINVAL for other numbers or unknown flags. Kernel 6.1
-// does not forget its position in a group below 64 when that is unregistered (seen
-// on 6.1): it would take the new ring's buffers from there. Use a new number.
+// RegisterBufferRing makes an empty buffer ring and gives it to the kernel as
+// the given group. entries is a power of two up to 32768. The error is EEXIST
+// if the ring already has that group, and EINVAL for other sizes or unknown
+// flags.
+//
+// Kernel 6.1 remembers its position in a group below 64 after the group was
+// unregistered (seen on 6.1), and would take a new ring's buffers from there.
+// Use a number that was not used before.
 func (r *Ring) RegisterBufferRing(entries uint32, group uint16, flags BufferRingFlags) (*BufferRing, error) {
 	if entries == 0 || entries > 1<<15 || entries&(entries-1) != 0 {
 		return nil, unix.EINVAL
@@ -101,10 +104,19 @@ func (r *Ring) RegisterBufferRing(entries uint32, group uint16, flags BufferRing
 }
 
 // UnregisterBufferRing takes the buffer ring from the kernel and frees its
-// memory. End the requests that use the group first: those in flight may still
-// hold a buffer. EINVAL when it is not this ring's, or was unregistered before.
+// memory. End the requests that use the group first, because those in flight
+// may still hold a buffer. The error is EINVAL if the buffer ring is not this
+// ring's, or was unregistered before.
 func (r *Ring) UnregisterBufferRing(b *BufferRing) error {
-	if b.ring != r || !b.gone.CompareAndSwap(false, true) {
+	if b.ring != r {
+		return unix.EINVAL
+	}
+	// Held to the end: Close frees the same memory.
+	if !r.acquire() {
+		return ErrClosed
+	}
+	defer r.release()
+	if !b.gone.CompareAndSwap(false, true) {
 		return unix.EINVAL
 	}
 	arg := &bufferRingRegister{group: b.group}
@@ -113,22 +125,25 @@ func (r *Ring) UnregisterBufferRing(b *BufferRing) error {
 		return err
 	}
 	r.keep.mu.Lock()
-	delete(r.keep.bufferRings, b.group)
+	if r.keep.bufferRings[b.group] == b { // the group may have been taken again
+		delete(r.keep.bufferRings, b.group)
+	}
 	r.keep.mu.Unlock()
 	b.kept = nil
 	return b.memory.unmap()
 }
 
-// Group is what PrepRecvSelect and the like take.
+// Group returns the number of the group, for PrepRecvSelect and similar
+// methods.
 func (b *BufferRing) Group() uint16 { return b.group }
 
-// Entries is how many buffers may be in the ring at the same time. Nothing
-// hinders adding more: the oldest are overwritten then.
+// Entries returns how many buffers can be in the ring at the same time. Nothing
+// prevents adding more, which overwrites the oldest.
 func (b *BufferRing) Entries() int { return int(b.mask) + 1 }
 
-// Add puts a buffer into the ring under an id of the caller's choice; the
-// kernel does not see it before Advance. A p longer than MaxReadWrite is cut.
-// After UnregisterBufferRing or Close it does nothing.
+// Add puts a buffer into the ring, under an id that the caller chooses. The
+// kernel sees it after Advance. A p longer than MaxReadWrite is cut to that.
+// After UnregisterBufferRing or Close, Add does nothing.
 func (b *BufferRing) Add(p []byte, id uint16) {
 	if b.dead() {
 		return
@@ -146,8 +161,8 @@ func (b *BufferRing) Add(p []byte, id uint16) {
 	b.tail++
 }
 
-// Advance shows the first n of the buffers added since the last call to the
-// kernel; more than there are means all.
+// Advance makes the first n of the buffers added since the last call visible to
+// the kernel. If n is larger than their number, it means all.
 func (b *BufferRing) Advance(n int) {
 	if b.dead() || n <= 0 {
 		return
@@ -160,9 +175,9 @@ func (b *BufferRing) Advance(n int) {
 	atomic.StoreUint32(b.tailWord(), tailAndID(b.visible, b.firstID))
 }
 
-// Head is the position from which the kernel takes the next buffer, counted
-// from the first one ever and wrapping at 16 bits (IORING_REGISTER_PBUF_STATUS,
-// kernel 6.8).
+// Head returns the position from which the kernel takes the next buffer,
+// counted from the first one ever and wrapping at 16 bits
+// (IORING_REGISTER_PBUF_STATUS, kernel 6.8).
 func (b *BufferRing) Head() (uint16, error) {
 	arg := &bufferRingStatus{group: uint32(b.group)}
 	if _, err := b.ring.register(RegisterOpPbufStatus, unsafe.Pointer(arg), 1); err != nil {
@@ -171,7 +186,8 @@ func (b *BufferRing) Head() (uint16, error) {
 	return uint16(arg.head), nil
 }
 
-// Available is how many buffers the kernel can still take; as Head.
+// Available returns how many buffers the kernel can still take. It needs what
+// [BufferRing.Head] needs.
 func (b *BufferRing) Available() (int, error) {
 	head, err := b.Head()
 	return int(b.visible - head), err

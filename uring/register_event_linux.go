@@ -10,13 +10,15 @@ import (
 )
 
 // RegisterEventfd makes the kernel add to an eventfd(2) when it posts
-// completions (IORING_REGISTER_EVENTFD, kernel 5.2): a hint to look, not a
-// count. EBUSY if there is one already.
+// completions (IORING_REGISTER_EVENTFD, kernel 5.2). The counter is a hint to
+// look, not the number of completions. The error is EBUSY if an eventfd is
+// registered already.
 func (r *Ring) RegisterEventfd(fd int) error { return r.registerEventfd(RegisterOpEventfd, fd) }
 
-// RegisterEventfdAsync is RegisterEventfd for the completions that a worker
-// thread of the kernel posts only; those that happen during the submission, or
-// when a file has become ready, give no event (kernel 5.6).
+// RegisterEventfdAsync is [Ring.RegisterEventfd] for completions that a kernel
+// worker thread posts. Those that are posted during the submission, or when a
+// file has become ready, do not change the counter.
+// IORING_REGISTER_EVENTFD_ASYNC, kernel 5.6.
 func (r *Ring) RegisterEventfdAsync(fd int) error {
 	return r.registerEventfd(RegisterOpEventfdAsync, fd)
 }
@@ -27,14 +29,16 @@ func (r *Ring) registerEventfd(op RegisterOp, fd int) error {
 	return err
 }
 
-// UnregisterEventfd undoes both. ENXIO if there is none.
+// UnregisterEventfd undoes RegisterEventfd and RegisterEventfdAsync. The error
+// is ENXIO if none is registered.
 func (r *Ring) UnregisterEventfd() error {
 	_, err := r.register(RegisterOpUnregisterEventfd, nil, 0)
 	return err
 }
 
-// EnableEventfd switches the eventfd's notifications off and on again without
-// a system call (kernel 5.8; false before). It belongs to the completion side.
+// EnableEventfd switches the notifications of the registered eventfd on or off,
+// without a system call. The result is false if the kernel cannot do that
+// (before 5.8). It belongs to the completion side.
 func (r *Ring) EnableEventfd(on bool) bool {
 	if r.life.closed() || r.cq.flags == nil {
 		return false
@@ -59,7 +63,7 @@ type syncCancelRegister struct {
 	_       [3]uint64
 }
 
-// CancelMatch says which requests SyncCancel is about.
+// CancelMatch says which requests [Ring.SyncCancel] applies to.
 type CancelMatch struct {
 	UserData uint64 // the key, unless a flag names another one
 	Fd       int    // with CancelFd
@@ -67,11 +71,12 @@ type CancelMatch struct {
 	Flags    uint32 // Cancel...
 }
 
-// SyncCancel asks to end the requests that match and waits until they are about
-// to complete, or for the timeout (ETIME; below 0: no limit). Their completions
-// are posted as usual; only those give memory back.
-// IORING_REGISTER_SYNC_CANCEL, kernel 6.0. ENOENT if none matches. EINTR when a
-// signal came: the requests were asked to end, call again to wait.
+// SyncCancel asks the matching requests to end and waits until they are about
+// to complete (IORING_REGISTER_SYNC_CANCEL, kernel 6.0). After the timeout the
+// error is ETIME; a negative timeout means no limit. Their completions are
+// posted as usual, and only those give memory back. The error is ENOENT if no
+// request matches, and EINTR if a signal came: the requests were asked to end,
+// so call again to wait.
 func (r *Ring) SyncCancel(match CancelMatch, timeout time.Duration) error {
 	arg := &syncCancelRegister{
 		addr: match.UserData, fd: int32(match.Fd), flags: match.Flags, opcode: match.Op,
@@ -85,8 +90,8 @@ func (r *Ring) SyncCancel(match CancelMatch, timeout time.Duration) error {
 }
 
 // SendMsgRing posts a completion with UserData data and Res n on the ring with
-// the given descriptor, without a ring of one's own
-// (IORING_REGISTER_SEND_MSG_RING, kernel 6.13). Any goroutine may call it.
+// the given descriptor, without using a ring for it
+// (IORING_REGISTER_SEND_MSG_RING, kernel 6.13). It may be called concurrently.
 func SendMsgRing(ringFd int, n uint32, data uint64) error {
 	entry := new(SQE)
 	entry.PrepMsgRing(ringFd, n, data, 0)
@@ -99,9 +104,9 @@ type clockRegister struct {
 	_       [3]uint32
 }
 
-// RegisterClock sets the clock of SubmitAndWait's timeouts: CLOCK_MONOTONIC, as
-// it is without, or CLOCK_BOOTTIME, which also runs while the machine sleeps
-// (IORING_REGISTER_CLOCK, kernel 6.12).
+// RegisterClock sets the clock for the timeouts of SubmitAndWait
+// (IORING_REGISTER_CLOCK, kernel 6.12): CLOCK_MONOTONIC, the default, or
+// CLOCK_BOOTTIME, which also runs while the machine sleeps.
 func (r *Ring) RegisterClock(clock int32) error {
 	arg := &clockRegister{clockID: uint32(clock)}
 	_, err := r.register(RegisterOpClock, unsafe.Pointer(arg), 0)
@@ -115,9 +120,10 @@ type napi struct {
 	_                    uint64
 }
 
-// RegisterNapi makes waiting for completions poll the network devices of the
-// sockets in use for up to the given time first, rounded up to microseconds
-// (IORING_REGISTER_NAPI, kernel 6.9). EINVAL if the kernel was built without.
+// RegisterNapi makes waits for completions first poll the network devices of
+// the sockets in use, for up to the given time, rounded up to microseconds
+// (IORING_REGISTER_NAPI, kernel 6.9). The error is EINVAL if the kernel was
+// built without it.
 func (r *Ring) RegisterNapi(busyPoll time.Duration, prefer bool) error {
 	arg := &napi{busyPollMicroseconds: microseconds(busyPoll)}
 	if prefer {
@@ -127,31 +133,32 @@ func (r *Ring) RegisterNapi(busyPoll time.Duration, prefer bool) error {
 	return err
 }
 
-// UnregisterNapi undoes RegisterNapi.
+// UnregisterNapi undoes [Ring.RegisterNapi].
 func (r *Ring) UnregisterNapi() error {
 	_, err := r.register(RegisterOpUnregisterNapi, unsafe.Pointer(new(napi)), 1)
 	return err
 }
 
-// RegisterPersonality remembers the calling thread's credentials and returns an
-// id for SQE.Personality (IORING_REGISTER_PERSONALITY, kernel 5.6).
+// RegisterPersonality stores the calling thread's credentials in the kernel and
+// returns an id for SQE.Personality (IORING_REGISTER_PERSONALITY, kernel 5.6).
 func (r *Ring) RegisterPersonality() (uint16, error) {
 	id, err := r.register(RegisterOpPersonality, nil, 0)
 	return uint16(id), err
 }
 
-// UnregisterPersonality forgets the credentials. EINVAL for an unknown id.
+// UnregisterPersonality removes stored credentials. The error is EINVAL for an
+// unknown id.
 func (r *Ring) UnregisterPersonality(id uint16) error {
 	_, err := r.register(RegisterOpUnregisterPersonality, nil, uint32(id))
 	return err
 }
 
-// IOWQMaxWorkers limits the worker threads for requests that would block: those
-// bound to end (on regular files) and the others (sockets, pipes). 0 leaves a
-// limit as it is. It returns the limits before
-// (IORING_REGISTER_IOWQ_MAX_WORKERS, kernel 5.15). Workers belong to the thread
-// that submits, per NUMA node: the limits hold for the calling thread and for
-// each one that enters the ring from now on.
+// IOWQMaxWorkers limits the number of kernel worker threads for requests that
+// would block: bounded for those that are sure to end (on regular files),
+// unbounded for the others (sockets, pipes). 0 leaves a limit as it is. It
+// returns the previous limits. (IORING_REGISTER_IOWQ_MAX_WORKERS, kernel 5.15.)
+// Workers belong to the thread that submits, per NUMA node; the limits apply to
+// the calling thread and to every thread that enters the ring from now on.
 func (r *Ring) IOWQMaxWorkers(bounded, unbounded uint32) (before [2]uint32, err error) {
 	arg := &[2]uint32{bounded, unbounded}
 	if _, err := r.register(RegisterOpIOWQMaxWorkers, unsafe.Pointer(arg), 2); err != nil {
@@ -160,15 +167,15 @@ func (r *Ring) IOWQMaxWorkers(bounded, unbounded uint32) (before [2]uint32, err 
 	return *arg, nil
 }
 
-// IOWQAffinity sets the processors on which the calling thread's workers run
-// (IORING_REGISTER_IOWQ_AFF, kernel 5.14). They exist once the thread has used
-// the ring: EINVAL before.
+// IOWQAffinity sets the processors on which the calling thread's kernel workers
+// run (IORING_REGISTER_IOWQ_AFF, kernel 5.14). The error is EINVAL if the
+// thread has not used the ring yet, because it has no workers before that.
 func (r *Ring) IOWQAffinity(cpus *unix.CPUSet) error {
 	_, err := r.register(RegisterOpIOWQAff, unsafe.Pointer(cpus), uint32(unsafe.Sizeof(*cpus)))
 	return err
 }
 
-// UnregisterIOWQAffinity undoes IOWQAffinity.
+// UnregisterIOWQAffinity undoes [Ring.IOWQAffinity].
 func (r *Ring) UnregisterIOWQAffinity() error {
 	_, err := r.register(RegisterOpUnregisterIOWQAff, nil, 0)
 	return err

@@ -8,24 +8,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What RegisterFiles and RegisterFilesUpdate take instead of a descriptor.
+// These values stand in the place of a descriptor in RegisterFiles and
+// RegisterFilesUpdate.
 const (
 	FileEmpty = -1 // nothing at this index
 	FileSkip  = -2 // leave what is at this index (kernel 5.12, update only)
 )
 
-// RegisterFiles gives the kernel a table of open files, to be used by index
-// with SQEFixedFile, which spares it a look-up for each request
-// (IORING_REGISTER_FILES, kernel 5.1). The table holds the files open whatever
-// happens to their descriptors. At most 32768, and RLIMIT_NOFILE (EMFILE);
-// EBUSY if there is a table.
+// RegisterFiles gives the kernel a table of open files, which entries with
+// SQEFixedFile refer to by index, so that it need not look up a descriptor for
+// each request (IORING_REGISTER_FILES, kernel 5.1). The table keeps the files
+// open even if their descriptors are closed. There are at most 32768 files, and
+// at most RLIMIT_NOFILE (EMFILE). The error is EBUSY if there is a table
+// already.
 func (r *Ring) RegisterFiles(fds []int32) error {
 	_, err := r.register(RegisterOpFiles, unsafe.Pointer(unsafe.SliceData(fds)), uint32(len(fds)))
 	return err
 }
 
 // RegisterFilesSparse makes a table of n empty places, to be filled with
-// RegisterFilesUpdate or by requests (SQE.Direct).
+// [Ring.RegisterFilesUpdate] or by requests ([SQE.Direct]).
 func (r *Ring) RegisterFilesSparse(n uint32) error {
 	arg := &rsrcRegister{count: n, flags: rsrcRegisterSparse}
 	_, err := r.register(RegisterOpFiles2, unsafe.Pointer(arg), uint32(unsafe.Sizeof(*arg)))
@@ -36,11 +38,11 @@ func (r *Ring) RegisterFilesSparse(n uint32) error {
 	return err
 }
 
-// RegisterFilesUpdate replaces the files at offset and after it by others,
-// FileEmpty or FileSkip, and returns how many it has dealt with: fewer than
-// asked for after an error in between (IORING_REGISTER_FILES_UPDATE, kernel
-// 5.5). ENXIO if there is no table. Requests in flight finish with the file
-// that they have.
+// RegisterFilesUpdate replaces the files from index offset on by others, or by
+// FileEmpty; FileSkip leaves one as it is (IORING_REGISTER_FILES_UPDATE, kernel
+// 5.5). It returns how many places it has dealt with, which is fewer than
+// requested if there was an error in between. The error is ENXIO if there is no
+// table. Requests in flight keep the file that they have.
 func (r *Ring) RegisterFilesUpdate(offset uint32, fds []int32) (n int, err error) {
 	arg := &rsrcUpdate{offset: offset, data: sliceAddress(fds)}
 	pinned(func() {
@@ -49,11 +51,11 @@ func (r *Ring) RegisterFilesUpdate(offset uint32, fds []int32) (n int, err error
 	return n, err
 }
 
-// RegisterFilesUpdateTagged is RegisterFilesUpdate with a number for each new
-// file: when that file has later been replaced and no request uses it any more,
-// a completion with this UserData tells so; 0: none
-// (IORING_REGISTER_FILES_UPDATE2, kernel 5.13). Since kernel 6.13 it also tells
-// so of those that UnregisterFiles has removed.
+// RegisterFilesUpdateTagged is [Ring.RegisterFilesUpdate] with a number for
+// each new file. If that is not 0, a completion with this UserData is posted
+// when the file has been replaced later and no request uses it any more
+// (IORING_REGISTER_FILES_UPDATE2, kernel 5.13). Since kernel 6.13 that also
+// happens for files removed by UnregisterFiles.
 func (r *Ring) RegisterFilesUpdateTagged(offset uint32, fds []int32, tags []uint64) (int, error) {
 	if len(tags) != len(fds) {
 		return 0, unix.EINVAL
@@ -62,7 +64,8 @@ func (r *Ring) RegisterFilesUpdateTagged(offset uint32, fds []int32, tags []uint
 		unsafe.SliceData(fds), unsafe.SliceData(tags))
 }
 
-// UnregisterFiles removes the table (kernel 5.1). ENXIO if there is none.
+// UnregisterFiles removes the table of files (kernel 5.1). The error is ENXIO
+// if there is no table.
 func (r *Ring) UnregisterFiles() error {
 	_, err := r.register(RegisterOpUnregisterFiles, nil, 0)
 	return err
@@ -74,8 +77,8 @@ type fileIndexRange struct {
 	_      uint64
 }
 
-// RegisterFileAllocRange limits where SQE.DirectAny puts files to the length
-// indexes from offset on (IORING_REGISTER_FILE_ALLOC_RANGE, kernel 6.0).
+// RegisterFileAllocRange limits where SQE.DirectAny puts files: to length
+// indexes, starting at offset (IORING_REGISTER_FILE_ALLOC_RANGE, kernel 6.0).
 func (r *Ring) RegisterFileAllocRange(offset, length uint32) error {
 	arg := &fileIndexRange{offset: offset, length: length}
 	_, err := r.register(RegisterOpFileAllocRange, unsafe.Pointer(arg), 0)

@@ -94,14 +94,14 @@ type probeAnswer struct {
 // opSupported is IO_URING_OP_SUPPORTED.
 const opSupported = 1 << 0
 
-// Probe is the set of opcodes that a kernel supports.
+// A Probe is the set of opcodes that a kernel supports.
 type Probe struct {
 	supported [probeOps / 64]uint64
 	last      Op
 }
 
 // Probe asks the kernel which opcodes it supports (IORING_REGISTER_PROBE,
-// kernel 5.6; EINVAL before). The answer does not change while it runs.
+// kernel 5.6; EINVAL before). The answer does not change until the next boot.
 func (r *Ring) Probe() (Probe, error) {
 	answer := new(probeAnswer)
 	if _, err := r.register(RegisterOpProbe, unsafe.Pointer(answer), probeOps); err != nil {
@@ -116,13 +116,14 @@ func (r *Ring) Probe() (Probe, error) {
 	return p, nil
 }
 
-// Supports tells whether the kernel knows the opcode.
+// Supports reports whether the kernel supports the opcode.
 func (p Probe) Supports(op Op) bool { return p.supported[op/64]&(1<<(op%64)) != 0 }
 
-// Last is the highest opcode the kernel has a number for.
+// Last returns the highest opcode that the kernel knows.
 func (p Probe) Last() Op { return p.last }
 
-// Ops lists the opcodes that are supported, also those not known here.
+// Ops returns the supported opcodes, including those that this package does not
+// know.
 func (p Probe) Ops() []Op {
 	var ops []Op
 	for op := range probeOps {

@@ -6,13 +6,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Resize gives the queues new sizes, rounded up to powers of two; a cqEntries
-// of 0 means twice the submission queue. What is in them stays, so each must
-// hold what it has (EOVERFLOW otherwise, and nothing has changed).
-// IORING_REGISTER_RESIZE_RINGS, kernel 6.13; only with SetupDeferTaskrun and
-// SetupNoSQArray and without SetupNoMmap (EINVAL), by the thread that submits,
-// while no other call uses the ring. Entries that Next returned before must have
-// been filled in, and must not be touched after.
+// Resize gives the queues new sizes, which are rounded up to powers of two; a
+// cqEntries of 0 means twice the submission queue
+// (IORING_REGISTER_RESIZE_RINGS, kernel 6.13). Their contents stay, so each
+// queue must have room for what is in it; otherwise the error is EOVERFLOW and
+// nothing has changed.
+//
+// It needs SetupDeferTaskrun and SetupNoSQArray, and does not work with
+// SetupNoMmap (EINVAL). It must be called by the thread that submits, while no
+// other call uses the ring. Entries that Next returned before must have been
+// filled in, and must not be touched afterwards.
 func (r *Ring) Resize(entries, cqEntries uint32) error {
 	if !r.acquire() {
 		return ErrClosed

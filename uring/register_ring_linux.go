@@ -82,16 +82,20 @@ func wrongThread(errno syscall.Errno) bool {
 	return errno == unix.EBADF || errno == unix.EINVAL
 }
 
-// RegisterRingFd registers the ring's descriptor for the calling thread
-// (IORING_REGISTER_RING_FDS, kernel 5.18), which makes entering the kernel for
-// it a little cheaper. Lock the goroutine to its thread (runtime.LockOSThread)
-// and enter from there: on any other thread each call costs a system call more.
-// UnregisterRingFd and Close must come from the same thread, or after its exit;
-// otherwise the registration keeps the ring alive until that thread exits, and
-// so long its index is taken, of which a process has 16 for all rings.
+// RegisterRingFd registers the ring's descriptor for the calling thread, which
+// makes entering the kernel for it a little cheaper (IORING_REGISTER_RING_FDS,
+// kernel 5.18). Lock the goroutine to its thread (runtime.LockOSThread) and
+// enter from there; on other threads every call then costs an additional system
+// call.
 //
-// ErrRingFdBusy: registered already. ENOSPC: no index left. EBUSY: the index is
-// taken on this thread by code outside of this package.
+// Call UnregisterRingFd and Close on the same thread, or after it has exited.
+// Otherwise the registration keeps the ring alive until that thread exits.
+// Until then it also takes up one of the 16 indexes that this package has for
+// all rings of the process.
+//
+// The error is ErrRingFdBusy if the ring is registered already, ENOSPC if no
+// index is left, and EBUSY if code outside of this package has taken the index
+// on this thread.
 func (r *Ring) RegisterRingFd() error {
 	if !r.acquire() {
 		return ErrClosed
@@ -115,15 +119,16 @@ func (r *Ring) RegisterRingFd() error {
 	return nil
 }
 
-// ErrRingFdBusy is RegisterRingFd's answer when the ring is registered already.
+// ErrRingFdBusy is returned by RegisterRingFd if the ring is already
+// registered.
 var ErrRingFdBusy = errors.New("uring: the ring's descriptor is registered already")
 
-// ErrWrongThread is UnregisterRingFd's answer on a thread other than the one
-// that registered; the registration is out of reach then.
+// ErrWrongThread is returned by UnregisterRingFd on a thread other than the one
+// that registered the ring. The registration is then out of reach.
 var ErrWrongThread = errors.New("uring: the ring's descriptor was registered by another thread")
 
-// UnregisterRingFd undoes RegisterRingFd, on the same thread; without a
-// registration it does nothing. On another thread it stops the use of the
+// UnregisterRingFd undoes [Ring.RegisterRingFd], on the same thread. Without a
+// registration it does nothing. On another thread it stops using the
 // registration and returns ErrWrongThread.
 func (r *Ring) UnregisterRingFd() error {
 	if !r.acquire() {

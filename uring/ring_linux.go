@@ -8,9 +8,9 @@ import (
 	"github.com/eddyio/eddy/internal/sys"
 )
 
-// Ring is one io_uring: a submission queue and a completion queue that are
-// shared with the kernel. [New] makes one; see the package's text for which of
-// its methods may run at the same time. A Ring must not be copied.
+// A Ring is one io_uring: a submission queue and a completion queue that are
+// shared with the kernel. [New] makes one. The package comment says which
+// methods may be called concurrently. A Ring must not be copied.
 type Ring struct {
 	life     lifetime
 	fd       int
@@ -27,34 +27,36 @@ type Ring struct {
 	keep resources
 }
 
-// Config says what kind of ring [New] makes. The zero value is a ring that
+// Config says what kind of ring [New] makes. The zero value makes a ring that
 // works on every kernel since 5.4.
 type Config struct {
-	// CQEntries is the size of the completion queue, rounded up to a power of
-	// two by the kernel; 0 means twice the submission queue. Not below the
-	// number of submission entries. Kernel 5.5.
+	// CQEntries is the size of the completion queue, which the kernel rounds up to a
+	// power of two. 0 means twice the submission queue; any other value must be at
+	// least the number of submission entries. Kernel 5.5.
 	CQEntries uint32
 
-	// Flags are those without which New fails.
+	// Flags are required: New fails if the kernel does not accept them.
 	Flags SetupFlags
 
-	// Optional flags are dropped one after another, the newest first, while
-	// the kernel says EINVAL. One that needs another one (DEFER_TASKRUN needs
-	// SINGLE_ISSUER) goes with it. Ring.SetupFlags tells which were accepted.
+	// Optional flags are dropped one after another, the newest first, as long as the
+	// kernel returns EINVAL. A flag that needs a dropped one is dropped with it
+	// (DEFER_TASKRUN needs SINGLE_ISSUER). Ring.SetupFlags tells which were accepted.
 	Optional SetupFlags
 
-	// SQThreadCPU is the processor of the SetupSQPoll thread; used with SetupSQAff.
+	// SQThreadCPU is the processor of the SetupSQPoll thread. It is used with
+	// SetupSQAff.
 	SQThreadCPU uint32
 
-	// SQThreadIdle is how long the SetupSQPoll thread stays awake without
-	// work, rounded up to milliseconds; 0 means the kernel's one second.
+	// SQThreadIdle is how long the SetupSQPoll thread stays awake without work,
+	// rounded up to milliseconds. 0 means the kernel's default, one second.
 	SQThreadIdle time.Duration
 
-	// AttachFd is the ring to share workers with; used with SetupAttachWQ.
+	// AttachFd is the descriptor of the ring to share workers with. It is used with
+	// SetupAttachWQ.
 	AttachFd int
 
-	// NoIOWait keeps a thread that waits for completions from being counted
-	// as waiting for a disk; without effect before kernel 6.15.
+	// NoIOWait keeps a thread that waits for completions from being counted as
+	// waiting for a disk. It has no effect before kernel 6.15.
 	NoIOWait bool
 }
 
@@ -92,8 +94,9 @@ type completion struct {
 	mixed      bool  // SetupCQEMixed
 }
 
-// Fd is the ring's file descriptor, or -1 when it is closed. It is readable
-// (poll(2), epoll(7)) while there are completions to reap, and close-on-exec.
+// Fd returns the ring's file descriptor, or -1 if the ring is closed. It is
+// close-on-exec, and readable (poll(2), epoll(7)) while there are completions
+// to reap.
 func (r *Ring) Fd() int {
 	if r.life.closed() {
 		return -1
@@ -101,31 +104,34 @@ func (r *Ring) Fd() int {
 	return r.fd
 }
 
-// Features are what the kernel reported at set-up.
+// Features returns the features that the kernel reported at set-up.
 func (r *Ring) Features() Features { return r.features }
 
-// SetupFlags are those the ring was made with: Config.Flags, what was accepted
-// of Config.Optional, and SetupCQSize if Config.CQEntries was given.
+// SetupFlags returns the flags that the ring was made with: Config.Flags, the
+// accepted ones of Config.Optional, and SetupCQSize if Config.CQEntries was
+// given.
 func (r *Ring) SetupFlags() SetupFlags { return r.flags }
 
-// SQEntries is the size of the submission queue.
+// SQEntries returns the size of the submission queue.
 func (r *Ring) SQEntries() uint32 { return r.sq.size }
 
-// CQEntries is the size of the completion queue, in entries of 16 bytes unless
-// the ring has SetupCQE32.
+// CQEntries returns the size of the completion queue, in entries of 16 bytes,
+// or of 32 bytes if the ring has SetupCQE32.
 func (r *Ring) CQEntries() uint32 { return r.cq.size }
 
-// Overflowed tells that completions did not fit the queue and wait in the
-// kernel: reap, then SubmitGetEvents to get them. Nothing is lost (FeatNoDrop,
-// kernel 5.5). The flag is set since kernel 5.8. Any goroutine may ask.
+// Overflowed reports whether completions that did not fit the queue are waiting
+// in the kernel: reap, then call SubmitGetEvents to get them. They are not lost
+// (FeatNoDrop, kernel 5.5). Kernels before 5.8 do not set this flag. It may be
+// called concurrently.
 func (r *Ring) Overflowed() bool { return r.sqFlag(sqCQOverflow) }
 
-// NeedsTaskrun tells that completions wait for SubmitGetEvents to be called;
-// needs SetupTaskrunFlag (kernel 5.19). Any goroutine may ask.
+// NeedsTaskrun reports whether completion work is waiting for a call of
+// SubmitGetEvents. It needs SetupTaskrunFlag (kernel 5.19). It may be called
+// concurrently.
 func (r *Ring) NeedsTaskrun() bool { return r.sqFlag(sqTaskrun) }
 
-// Dropped counts the entries that the kernel refused to read because their
-// index was invalid: 0 unless the ring's memory was damaged.
+// Dropped returns the number of entries that the kernel refused to read because
+// their index was invalid. It is 0 unless the ring's memory was damaged.
 func (r *Ring) Dropped() uint32 {
 	if r.life.closed() {
 		return 0
@@ -133,9 +139,10 @@ func (r *Ring) Dropped() uint32 {
 	return atomic.LoadUint32(r.sq.dropped)
 }
 
-// OverflowCount counts the completions that were lost: with FeatNoDrop only
-// those for which the kernel found no memory (io_uring_enter then fails with
-// EBADR); before kernel 5.5 every one that did not fit.
+// OverflowCount returns the number of completions that were lost. With
+// FeatNoDrop those are only completions for which the kernel found no memory
+// (io_uring_enter then fails with EBADR). Before kernel 5.5 they are all that
+// did not fit the queue.
 func (r *Ring) OverflowCount() uint32 {
 	if r.life.closed() {
 		return 0
@@ -147,25 +154,25 @@ func (r *Ring) sqFlag(bit uint32) bool {
 	return !r.life.closed() && atomic.LoadUint32(r.sq.flags)&bit != 0
 }
 
-// Enable starts a ring that was made with SetupRDisabled (kernel 5.10); with
-// SetupSingleIssuer the calling thread becomes the one that submits. On a ring
-// that runs already it fails with EBADFD.
+// Enable starts a ring that was made with SetupRDisabled (kernel 5.10). With
+// SetupSingleIssuer, the calling thread becomes the one that submits. If the
+// ring is already running, the error is EBADFD.
 func (r *Ring) Enable() error {
 	_, err := r.register(RegisterOpEnableRings, nil, 0)
 	return err
 }
 
-// Close unmaps the queues and closes the file descriptor. Closing twice is
-// harmless. Next and Reap must not be running; calls that are inside the
-// kernel for the ring (a SubmitAndWait on another goroutine) are not woken:
-// the descriptor is closed, and its number given free, when the last of them
-// returns.
+// Close unmaps the queues and closes the file descriptor. A second Close is
+// harmless. Next and Reap must not be running. Calls that are inside the kernel
+// for the ring, such as a SubmitAndWait on another goroutine, are not woken;
+// the descriptor is closed, and its number free for reuse, when the last of
+// them returns.
 //
-// Closing does not end requests: the kernel cancels them afterwards, on its
-// own time, and may still read and write their memory. Cancel them and reap
+// Closing does not end requests. The kernel cancels them afterwards, in its own
+// time, and may still read and write their memory, so cancel them and reap
 // their completions first. A request on the ring's own descriptor (a poll of
-// itself, or of a ring that polls this one) holds the ring open, so that the
-// kernel cancels nothing before the process exits.
+// itself, or of a ring that polls this one) keeps the ring open, and the kernel
+// then cancels nothing before the process exits.
 func (r *Ring) Close() error {
 	if !r.life.close() {
 		return nil

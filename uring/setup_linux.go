@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The kernel's limits, IORING_MAX_ENTRIES and IORING_MAX_CQ_ENTRIES.
+// The kernel's limits for the queues, IORING_MAX_ENTRIES and
+// IORING_MAX_CQ_ENTRIES.
 const (
 	MaxEntries   = 32768
 	MaxCQEntries = 2 * MaxEntries
@@ -29,20 +30,21 @@ var companions = []struct{ flag, oneOf SetupFlags }{
 }
 
 // New makes a ring with io_uring_setup(2) and maps its queues. entries is the
-// size of the submission queue, 1 to 32768, rounded up to a power of two by
-// the kernel; above that it is EINVAL unless SetupClamp is given. An error is a
-// *[SetupError] with the errno inside:
+// size of the submission queue, 1 to 32768; the kernel rounds it up to a power
+// of two. Larger values are EINVAL unless SetupClamp is given. An error is a
+// *SetupError around the errno:
 //
-//	EINVAL  entries out of range, flags that this kernel does not know or that
-//	        contradict each other
+//	EINVAL  entries out of range, or flags that this kernel does not know or
+//	        that contradict each other
 //	ENOSYS  no io_uring in this kernel, or hidden by a seccomp filter
 //	EPERM   forbidden by kernel.io_uring_disabled, seccomp or a security module
-//	ENOMEM  no memory, or RLIMIT_MEMLOCK reached (before kernel 5.12)
+//	ENOMEM  no memory, or RLIMIT_MEMLOCK reached (before kernel 5.12, and since
+//	        6.14)
 //	EMFILE, ENFILE  no file descriptors left
 //
-// With SetupNoMmap the queues lie in anonymous memory of this process; before
-// kernel 6.10 the kernel takes that only if each area fits one page (EINVAL
-// otherwise).
+// With SetupNoMmap the queues lie in anonymous memory of this process. Before
+// kernel 6.10 the kernel accepts that only if each area fits into one page
+// (EINVAL otherwise).
 func New(entries uint32, cfg Config) (*Ring, error) {
 	flags := cfg.Flags
 	if cfg.CQEntries != 0 {

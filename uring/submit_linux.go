@@ -11,11 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Next takes the next free submission entry and zeroes it, or returns nil when
-// the queue is full (Submit makes room) or the ring closed. The entry belongs
-// to the caller until the next submitting call, which hands it to the kernel
-// whatever it holds; all zeroes are a valid OpNop. With SetupSQE128 both
-// halves are zeroed, see Command for the second.
+// Next takes the next free submission entry and zeroes it. It returns nil if
+// the queue is full (Submit makes room) or the ring is closed. The entry
+// belongs to the caller until the next submitting call, which hands it to the
+// kernel whatever it contains; all zeroes are a valid OpNop. With SetupSQE128
+// both halves are zeroed; see Command for the second one.
 func (r *Ring) Next() *SQE {
 	if r.life.closed() || r.Space() == 0 {
 		return nil
@@ -34,19 +34,19 @@ func (r *Ring) Next() *SQE {
 	return (*SQE)(entry)
 }
 
-// Command is the command area of an entry that Next returned: 16 bytes from
-// Addr3 on, or 80 with SetupSQE128 (kernel 5.19, for OpUringCmd).
+// Command returns the command area of an entry that Next returned, for
+// OpUringCmd (kernel 5.19): 16 bytes starting at Addr3, or 80 with SetupSQE128.
 func (r *Ring) Command(entry *SQE) []byte {
 	size := uintptr(1)<<r.sq.shift - unsafe.Offsetof(entry.Addr3)
 	// SAFETY: entry is inside the queue, where each one has 1<<shift bytes.
 	return unsafe.Slice((*byte)(unsafe.Pointer(&entry.Addr3)), size)
 }
 
-// Space is the number of entries that Next can hand out at this moment. With
+// Space returns the number of entries that Next can hand out now. With
 // SetupSQPoll it may grow at any time.
 func (r *Ring) Space() uint32 { return r.sq.size - r.Queued() }
 
-// Queued is the number of entries taken with Next that the kernel has not
+// Queued returns the number of entries taken with Next that the kernel has not
 // consumed yet.
 func (r *Ring) Queued() uint32 {
 	if r.life.closed() {
@@ -79,25 +79,28 @@ func (r *Ring) needsWakeup() bool {
 }
 
 // Submit hands all queued entries to the kernel and returns how many it has
-// consumed. It does not wait for completions and does not tell the Go
-// scheduler about the call. With nothing queued it makes no system call.
+// consumed: io_uring_enter(2). It does not wait for completions and does not
+// tell the Go scheduler about the call. If nothing is queued it makes no system
+// call.
 //
-// The number can be short of Queued: unless the ring has SetupSubmitAll the
-// kernel stops after an entry that it rejects (which counts as consumed, and
-// completes with its error). The rest stays queued for the next call. On an
-// error nothing was consumed and all stays queued, so memory that the entries
-// point to must still be kept; the errors are those of io_uring_enter(2):
+// The number can be smaller than Queued. Unless the ring has SetupSubmitAll,
+// the kernel stops after an entry that it rejects, which counts as consumed and
+// completes with its error. The rest stays queued for the next call. If there
+// is an error, nothing was consumed and everything stays queued, so the memory
+// that the entries point to must still be kept. The errors are those of
+// io_uring_enter(2):
 //
 //	EINTR   a signal came first; call again
 //	EAGAIN  no memory for a request; reap, then call again
 //	EBUSY   too many completions wait in the kernel; reap, then call again
-//	EBADR   completions were lost for want of memory (OverflowCount)
+//	EBADR   completions were lost for lack of memory (OverflowCount)
 //	EEXIST  SetupSingleIssuer: not the thread that submits
 //	EBADFD  the ring is still disabled
 //	EOWNERDEAD  the SetupSQPoll thread is gone
 //
-// With SetupSQPoll the number is how many entries became visible to the
-// thread, also together with an error; it is woken only when it sleeps.
+// With SetupSQPoll the number is how many entries have become visible to the
+// kernel's thread, even if there is an error. The thread is woken only if it
+// sleeps.
 func (r *Ring) Submit() (uint32, error) {
 	if !r.acquire() {
 		return 0, ErrClosed
@@ -115,10 +118,10 @@ func (r *Ring) Submit() (uint32, error) {
 	return n, err
 }
 
-// SubmitGetEvents is Submit with IORING_ENTER_GETEVENTS: it also runs deferred
-// completion work (SetupDeferTaskrun, SetupCoopTaskrun) and moves completions
-// that had not fitted the queue into it, without waiting for any. It always
-// makes the system call. One call may leave work that it has itself caused to
+// SubmitGetEvents is [Ring.Submit] with IORING_ENTER_GETEVENTS. It also runs
+// deferred completion work (SetupDeferTaskrun, SetupCoopTaskrun), and moves
+// completions that did not fit into the queue, without waiting for any. It
+// always makes the system call. A call may leave work that it caused itself to
 // the next one (seen on kernel 6.1, with NeedsTaskrun false in between).
 func (r *Ring) SubmitGetEvents() (uint32, error) {
 	if !r.acquire() {
@@ -147,28 +150,29 @@ func (r *Ring) toSubmit() (submit, fresh uint32, flags EnterFlags) {
 	return 0, fresh, flags
 }
 
-// SubmitAndWait submits like Submit, then waits until at least min completions
-// are ready to be reaped, in one system call that the Go scheduler knows about.
-// A timeout below 0 waits without limit, 0 does not wait.
+// SubmitAndWait submits like [Ring.Submit], then waits until at least min
+// completions are ready to be reaped, in one system call that the Go scheduler
+// knows about. A negative timeout waits without limit; 0 does not wait.
 //
-// The result is Submit's. How the waiting ended is only told when no entry was
-// consumed and no completion is ready: ETIME after the timeout, EINTR when a
+// The result is that of Submit. It says how the wait ended only if no entry was
+// consumed and no completion is ready: ETIME after the timeout, EINTR if a
 // signal came first (call again; the Go runtime sends its threads signals now
-// and then). Otherwise the error is nil even if the wait was cut short, and
-// after a short count there was no waiting at all: look at Completions. With
-// SetupSQPoll it is told also when entries were consumed. The completion of an
-// OpTimeout ends the wait whatever min says.
+// and then). Otherwise the error is nil even if the wait was cut short, and if
+// only some entries were consumed there was no wait at all, so check
+// Completions. With SetupSQPoll the end of the wait is also reported if entries
+// were consumed. The completion of an OpTimeout ends the wait whatever min is.
 //
-// Any timeout above 0 needs FeatExtArg (kernel 5.11): without, ENOSYS is
-// returned and nothing submitted. Such kernels can wait for an OpTimeout.
+// A timeout above 0 needs FeatExtArg (kernel 5.11). Without it the error is
+// ENOSYS and nothing is submitted; use an OpTimeout there.
 func (r *Ring) SubmitAndWait(min uint32, timeout time.Duration) (uint32, error) {
 	return r.submitAndWait(min, 0, timeout)
 }
 
-// SubmitAndWaitMin is SubmitAndWait with patience: it waits for min completions
-// for minWait (rounded up to microseconds), and from then on returns as soon
-// as there is one, or when the timeout (from the start; below 0: none) is over.
-// Needs FeatMinTimeout (kernel 6.12), else ENOSYS.
+// SubmitAndWaitMin is [Ring.SubmitAndWait] with two times. During minWait,
+// rounded up to microseconds, it waits for min completions. After that it
+// returns as soon as there is one, or when the timeout has passed, which counts
+// from the start; a negative timeout means no limit. It needs FeatMinTimeout
+// (kernel 6.12), otherwise the error is ENOSYS.
 func (r *Ring) SubmitAndWaitMin(min uint32, minWait, timeout time.Duration) (uint32, error) {
 	return r.submitAndWait(min, minWait, timeout)
 }
@@ -189,8 +193,9 @@ func (r *Ring) submitAndWait(min uint32, minWait, timeout time.Duration) (uint32
 	return n, err
 }
 
-// Wait waits as SubmitAndWait does without submitting anything. It belongs to
-// the completion side, so that one goroutine may wait while another submits.
+// Wait waits as [Ring.SubmitAndWait] does, without submitting anything. It
+// belongs to the completion side, so one goroutine may wait while another one
+// submits.
 func (r *Ring) Wait(min uint32, timeout time.Duration) error {
 	if !r.acquire() {
 		return ErrClosed
@@ -204,9 +209,9 @@ func (r *Ring) Wait(min uint32, timeout time.Duration) error {
 }
 
 // WaitSpace waits until Next can hand out an entry of a ring with SetupSQPoll
-// (kernel 5.10); other rings get room from Submit. It shows the thread all
-// entries taken so far, so they must be filled in, and a chain (SQEIOLink) of
-// which only a part was taken ends there.
+// (kernel 5.10); on other rings Submit makes room. It makes all entries taken
+// so far visible to the kernel's thread, so they must be filled in. A chain
+// (SQEIOLink) of which only a part was taken ends there.
 func (r *Ring) WaitSpace() error {
 	if !r.acquire() {
 		return ErrClosed

@@ -61,7 +61,8 @@ of package net.
 
 Without --rate each connection sends its next request when it has the reply to
 the last one. With --rate requests are sent at fixed times whatever the server
-does, and latency counts from the time a request was meant to be sent.
+does, --depth of them at a time, and latency counts from the time a request was
+meant to be sent.
 
 With --busy the CPU column is left out, for the computing goroutines use it all;
 "computing" is how many processors' worth of bursts they got, by the clock, and
@@ -69,8 +70,8 @@ With --busy the CPU column is left out, for the computing goroutines use it all;
 
 --conns, --idle, --busy and --rate take lists: every combination is a row.
 
-Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 130 SIGINT;
-143 SIGTERM.`,
+Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 129 SIGHUP;
+130 SIGINT; 143 SIGTERM.`,
 		Example: echoExamples,
 		Args:    argCount(0, 0, "bench echo takes no arguments"),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runBenchEcho(cmd, &flags) },
@@ -120,40 +121,21 @@ func (f *benchEchoFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.noHolds, "no-holds", false, "eddy's readers do not wait in the kernel")
 }
 
-// Limits of what can be asked for.
-const (
-	mostConnections = 1 << 20
-	mostBytes       = 64 << 20 // in one batch
-	mostRate        = 10_000_000
-)
-
 // check finds what is wrong with the flags before anything is measured.
 func (f *benchEchoFlags) check(cmd *cobra.Command) error {
-	for _, list := range []struct {
-		name      string
-		values    []int
-		low, high int
-	}{
-		{"conns", f.conns, 1, mostConnections}, {"idle", f.idle, 0, mostConnections}, {"busy", f.busy, 0, 1 << 16},
+	if err := checkRanges([]intRange{
+		{"conns", f.conns, 1, mostConnections}, {"idle", f.idle, 0, mostConnections}, {"busy", f.busy, 0, mostBusy},
 		{"rate", f.rate, 0, mostRate}, {"size", []int{f.size}, 1, mostBytes}, {"depth", []int{f.depth}, 1, mostBytes},
-		{"rounds", []int{f.rounds}, 1, 1 << 16}, {"fsync", []int{f.fsync}, 0, 1 << 16}, {"procs", []int{f.procs}, 0, 1 << 16},
-		{"loops", []int{f.loops}, 0, 1 << 16},
-	} {
-		if len(list.values) == 0 {
-			return usagef("--%s: at least one number", list.name)
-		}
-		for _, v := range list.values {
-			if v < list.low || v > list.high {
-				return usagef("--%s %d: it must be from %d to %d", list.name, v, list.low, list.high)
-			}
-		}
+		{"rounds", []int{f.rounds}, 1, mostRounds}, {"fsync", []int{f.fsync}, 0, mostFsync}, {"procs", []int{f.procs}, 0, mostProcs},
+		{"loops", []int{f.loops}, 0, mostProcs},
+	}); err != nil {
+		return err
+	}
+	if err := checkLengths(f.seconds, f.warmup); err != nil {
+		return err
 	}
 	changed := cmd.Flags().Changed
 	switch {
-	case !(f.seconds > 0 && f.seconds <= 3600):
-		return usagef("--seconds %v: it must be above 0 and at most 3600", f.seconds)
-	case !(f.warmup >= 0 && f.warmup <= 3600):
-		return usagef("--warmup %v: it must be from 0 to 3600", f.warmup)
 	case f.burst < 10*time.Microsecond || f.burst > time.Minute:
 		return usagef("--burst %v: it must be from 10us to 1m", f.burst)
 	case f.network != "tcp" && f.network != "unix":

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -56,14 +54,16 @@ own, and the figures are medians over the rounds.
 Without FILE it makes a file of random data on a disk, checks in every read that
 the right block came, and removes it at the end; it then uses O_DIRECT, past the
 page cache, wherever the file system can. A FILE is read as os.Open would,
-unless --direct is given.
+unless --direct is given. What goes through the page cache is taken out of it
+before each measurement, so that none reads what another has left there; with
+--cached everything is in it from the beginning.
 
 With --busy the CPU column is left out, for the computing goroutines use it all.
 With --batch eddy reads that many blocks in one call from each goroutine and the
 latency is that of the whole call, while os.File reads one by one.
 
-Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 130 SIGINT;
-143 SIGTERM.`,
+Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 129 SIGHUP;
+130 SIGINT; 143 SIGTERM.`,
 		Example: `  eddy bench file                                          what does eddy gain on this machine
   eddy bench file --direct --goroutines 1,4,32 big.img     on a file and a disk of your choice
   eddy bench file --busy 8 --goroutines 1,32               while eight goroutines compute
@@ -98,31 +98,23 @@ Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 130 SIGINT;
 
 // check finds what is wrong with the flags before anything is measured.
 func (f *benchFileFlags) check(named bool) error {
-	atLeast := func(name string, value, low int) error {
-		if value < low {
-			return usagef("--%s %d: it must be at least %d", name, value, low)
-		}
-		return nil
-	}
-	var several []error
+	most := 0
 	for _, n := range f.goroutines {
-		several = append(several, atLeast("goroutines", n, 1))
+		most = max(most, n)
 	}
-	if len(f.goroutines) == 0 {
-		several = append(several, usagef("--goroutines: at least one number"))
+	if err := checkRanges([]intRange{
+		{"goroutines", f.goroutines, 1, mostThreads}, {"batch", []int{f.batch}, 0, mostBytes / filebench.BlockSize},
+		{"rounds", []int{f.rounds}, 1, mostRounds}, {"procs", []int{f.procs}, 0, mostProcs}, {"os-procs", []int{f.osProcs}, 0, mostProcs},
+		{"busy", []int{f.busy}, 0, mostBusy}, {"fsync", []int{f.fsync}, 0, mostFsync},
+	}); err != nil {
+		return err
 	}
-	several = append(several, atLeast("batch", f.batch, 0), atLeast("rounds", f.rounds, 1), atLeast("procs", f.procs, 0),
-		atLeast("busy", f.busy, 0), atLeast("fsync", f.fsync, 0), atLeast("os-procs", f.osProcs, 0))
-	for _, err := range several {
-		if err != nil {
-			return err
-		}
+	if err := checkLengths(f.seconds, f.warmup); err != nil {
+		return err
 	}
 	switch {
-	case !(f.seconds > 0 && f.seconds <= 3600):
-		return usagef("--seconds %v: it must be above 0 and at most 3600", f.seconds)
-	case !(f.warmup >= 0 && f.warmup <= 3600):
-		return usagef("--warmup %v: it must be from 0 to 3600", f.warmup)
+	case most*f.batch > mostBlocks:
+		return usagef("--goroutines %d and --batch %d: more than %s of buffers", most, f.batch, byteSize(mostBlocks*filebench.BlockSize))
 	case f.direct && f.cached:
 		return usagef("--direct and --cached exclude each other")
 	case f.write && f.batch > 0:
@@ -193,26 +185,6 @@ func runBenchFile(cmd *cobra.Command, flags *benchFileFlags, args []string) (err
 	return report.writeText(cmd.OutOrStdout(), plan)
 }
 
-// notifyContext ends with an interruptedError on SIGINT or SIGTERM. There is no driver in this process: it would take
-// part in what is measured.
-func notifyContext(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	received := make(chan os.Signal, 1)
-	signal.Notify(received, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		select {
-		case s := <-received:
-			cancel(&interruptedError{s.(syscall.Signal)})
-			signal.Stop(received) // a second one ends the process
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(received)
-		cancel(nil)
-	}
-}
-
 // prepareFile takes the named file or makes one.
 func prepareFile(ctx context.Context, stderr io.Writer, flags *benchFileFlags, args []string, size int64) (*filebench.TestFile, error) {
 	if len(args) == 0 {
@@ -261,6 +233,7 @@ func (f *benchFileFlags) plan(ctx context.Context, stderr io.Writer, file *fileb
 	}
 	return &filebench.Plan{
 		File: file, Goroutines: f.goroutines, Rounds: f.rounds, Procs: f.procs, OSProcs: f.osProcs, Fio: f.fio,
+		Cold: !file.Direct && !f.cached,
 		Work: filebench.Work{
 			Path: file.Path, Size: file.Size, Direct: file.Direct, Tagged: file.Tagged, Write: f.write, Context: f.context,
 			Batch: f.batch, Busy: f.busy, Fsync: f.fsync, Warmup: f.warmup, Seconds: f.seconds,
@@ -309,9 +282,12 @@ func newBenchReport(flags *benchFileFlags, plan *filebench.Plan, rows []filebenc
 }
 
 func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
-	path := "through the page cache"
-	if r.File.Direct {
+	path := "in the page cache"
+	switch {
+	case r.File.Direct:
 		path = "O_DIRECT"
+	case plan.Cold:
+		path = "through the page cache, cold at first"
 	}
 	whose := fmt.Sprintf("%q", r.File.Path)
 	if r.File.Made {

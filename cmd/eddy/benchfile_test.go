@@ -25,7 +25,7 @@ func benchJSON(t *testing.T, args ...string) benchReport {
 
 func TestBenchJSONLosesItsFields(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	r := benchJSON(t, "--size=4MiB", "--os-procs=8")
+	r := benchJSON(t, "--size=4MiB", "--os-procs=8", "--cached") // no disk that others keep busy for longer than this takes
 	if r.Backend == "" || r.Kernel == "" || r.File == nil || r.File.Size != 4<<20 || !r.File.Made || r.Finding == "" {
 		t.Errorf("incomplete: %+v", r)
 	}
@@ -131,7 +131,8 @@ func TestBenchVariantFails(t *testing.T) {
 		r := benchJSON(t, append(flags, path)...)
 		for _, row := range r.Rows {
 			e := row.Sides[0]
-			if e.IOPS <= 0 || (r.Busy > 0) != (e.Bursts > 0) {
+			// One that ended too late to be counted on a busy disk has a latency all the same.
+			if e.P50 <= 0 || (r.Busy > 0) != (e.Bursts > 0) {
 				t.Errorf("%q: %+v", flags, e)
 			}
 		}

@@ -38,19 +38,30 @@ with all they hold; no -r is needed.
 A file appears under its real name only when it is complete and synced to disk:
 until then it is ".NAME.eddy-XXXXXXXX" beside it, and that is removed on any
 error and on SIGINT, SIGTERM and SIGHUP. A second signal ends the command at
-once. Holes of sparse files stay holes. Symbolic links are copied as links.
-Fifos, sockets and devices are refused, as are a directory's copy into itself
-and a file's copy onto itself.
+once. A directory must therefore take new entries even where a file in it is only
+replaced: who is not root cannot copy a tree with read-only directories to the
+same place twice.
+
+Holes of sparse files stay holes. Symbolic links are copied as links. Fifos,
+sockets and devices are refused, as are a directory's copy into itself and a
+file's copy onto itself.
+
+Where sources that end in /. have the same names below them, the last one wins.
+Directories that exist get the source's permissions and times, but never lose a
+set-gid or sticky bit, and with --preserve=none they stay as they are.
 
 A file that is being written to is copied as long as it was when it was opened;
-one that becomes shorter is an error. Owners, extended attributes and hard links
-between files are not kept, set-uid and set-gid bits therefore neither.
+one that becomes shorter is an error. Files without a size, as in /proc, are
+read to their end. Owners, extended attributes and hard links between files are
+not kept, set-uid and set-gid bits therefore neither. Modes and times that the
+destination's file system refuses are left out; if --preserve asks for them they
+are an error, and the file is there all the same.
 
 After an error the other files are copied all the same; all errors are listed at
 the end.
 
 Exit codes: 0 all was copied; 1 something was not; 2 the command line was wrong;
-130 SIGINT; 143 SIGTERM.`,
+129 SIGHUP; 130 SIGINT; 143 SIGTERM.`,
 		Example: `  eddy cp disk.img /mnt/backup/        one file into a directory
   eddy cp photos music /mnt/backup     two trees into a directory
   eddy cp project/. copy               what is in project into the existing directory copy
@@ -70,8 +81,8 @@ Exit codes: 0 all was copied; 1 something was not; 2 the command line was wrong;
 }
 
 // options checks the flags and turns them into the copy's options, but for the driver.
-func (f *copyFlags) options() (copytree.Options, error) {
-	opts := copytree.Options{Sync: !f.noSync, Progress: new(copytree.Progress)}
+func (f *copyFlags) options(cmd *cobra.Command) (copytree.Options, error) {
+	opts := copytree.Options{Sync: !f.noSync, Progress: new(copytree.Progress), MustKeep: cmd.Flags().Changed("preserve")}
 	for _, p := range f.preserve {
 		switch p {
 		case "mode":
@@ -90,7 +101,7 @@ func (f *copyFlags) options() (copytree.Options, error) {
 }
 
 func runCopy(cmd *cobra.Command, flags *copyFlags, sources []string, dst string) error {
-	opts, err := flags.options()
+	opts, err := flags.options(cmd)
 	if err != nil {
 		return err
 	}
@@ -135,7 +146,7 @@ func runCopy(cmd *cobra.Command, flags *copyFlags, sources []string, dst string)
 		fmt.Fprintf(stderr, "%s copied in %v (%s/s), backend %s\n", amount(report), took.Round(time.Millisecond),
 			byteSize(int64(float64(report.Bytes)/took.Seconds())), drv.Status().Backend)
 	}
-	if report.Failed > 0 {
+	if report.Failed+report.Unkept > 0 {
 		return errReported
 	}
 	return nil
@@ -152,13 +163,18 @@ func shutDown(drv *eddy.Driver, stderr io.Writer, command string) {
 
 func reportFailures(stderr io.Writer, command string, report copytree.Report) {
 	for _, f := range report.Failures {
+		var unkept *copytree.UnkeptError
+		if errors.As(f.Err, &unkept) {
+			fmt.Fprintf(stderr, "%s: %q is copied, but not with its mode and times: %s\n", command, f.Source, reason(unkept.Unwrap()))
+			continue
+		}
 		if f.Source == f.Destination {
 			fmt.Fprintf(stderr, "%s: %q: %s\n", command, f.Source, reason(f.Err))
 			continue
 		}
 		fmt.Fprintf(stderr, "%s: cannot copy %q to %q: %s\n", command, f.Source, f.Destination, reason(f.Err))
 	}
-	if more := report.Failed - int64(len(report.Failures)); more > 0 {
+	if more := report.Failed + report.Unkept - int64(len(report.Failures)); more > 0 {
 		fmt.Fprintf(stderr, "%s: and %d more\n", command, more)
 	}
 	if report.Failed > 1 {

@@ -4,9 +4,11 @@ package main
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,4 +256,90 @@ func interruptAtWork(t *testing.T, cmd *exec.Cmd, dir string, signal syscall.Sig
 		t.Fatal(err)
 	}
 	return finish(t, cmd)
+}
+
+// TestLaterContentsLoseToEarlier: laid over each other, the last source is what stays, in files, links and directories.
+func TestLaterContentsLoseToEarlier(t *testing.T) {
+	top := t.TempDir()
+	base, overlay := makeDir(t, filepath.Join(top, "base")), makeDir(t, filepath.Join(top, "overlay"))
+	const files = 60
+	for i := range files {
+		name := strconv.Itoa(i)
+		write(t, filepath.Join(base, name), 3000+i, 0o600)
+		write(t, filepath.Join(overlay, name), 200+i, 0o644)
+	}
+	write(t, filepath.Join(base, "big"), 8<<20, 0o600) // still being copied when the overlay's is done
+	write(t, filepath.Join(overlay, "big"), 1, 0o644)
+	write(t, filepath.Join(makeDir(t, filepath.Join(base, "sub")), "base"), 1, 0o644)
+	write(t, filepath.Join(makeDir(t, filepath.Join(overlay, "sub")), "overlay"), 1, 0o644)
+	for dir, mode := range map[string]fs.FileMode{base: 0o555, overlay: 0o750} {
+		if err := os.Chmod(filepath.Join(dir, "sub"), mode); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.Chmod(filepath.Join(dir, "sub"), 0o755) })
+	}
+	for _, sources := range [][]string{
+		{base + "/.", overlay + "/."}, {base + "/.", filepath.Join(overlay, "big"), overlay + "/."},
+		{filepath.Join(base, "big"), base + "/.", overlay + "/."}, {base + "/.", overlay + "/.", filepath.Join(overlay, "big")},
+	} {
+		dst := t.TempDir()
+		eddyCommand(t, 0, append(append([]string{"cp"}, sources...), dst)...)
+		want, got := describe(t, overlay), describe(t, dst)
+		for name, w := range want {
+			if name != "." && got[name] != w && (name != "sub" || got[name][:10] != w[:10]) {
+				t.Errorf("%q: %q is %q, want the last source's %q", sources, name, got[name], w)
+			}
+		}
+		wantNames(t, filepath.Join(dst, "sub"), "base", "overlay")
+	}
+	// What cannot be laid over each other is refused, whichever comes first.
+	odd := makeDir(t, filepath.Join(top, "odd"))
+	write(t, filepath.Join(odd, "sub"), 5, 0o644)
+	wantText(t, eddyCommand(t, 1, "cp", odd+"/.", base+"/.", t.TempDir()).stderr, "base/sub", "not a directory")
+	wantText(t, eddyCommand(t, 1, "cp", base+"/.", odd+"/.", t.TempDir()).stderr, "odd/sub", "a directory is in the way")
+}
+
+// TestCopyChangesExistingDirectory: one that is merged into is not the copy's to close, nor to take from its group.
+func TestCopyChangesExistingDirectory(t *testing.T) {
+	top := t.TempDir()
+	src := makeDir(t, filepath.Join(top, "src", "dir"))
+	if err := os.Chmod(src, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flag, existing, want string
+	}{
+		{"--preserve=none", "0775", "drwxrwxr-x"},
+		{"--preserve=times", "2775", "dgrwxrwxr-x"},
+		{"--preserve=mode", "0775", "dr-xr-xr-x"},
+		{"--preserve=mode", "2775", "dgr-xr-xr-x"},
+		{"--preserve=mode,times", "1777", "dtr-xr-xr-x"},
+		{"--preserve=mode", "parent", "dgr-xr-xr-x"}, // made below a set-gid directory, whose bit it inherits
+		{"--preserve=none", "parent", "dgr-xr-xr-x"},
+	} {
+		into := t.TempDir()
+		dir := filepath.Join(into, "dir")
+		mode, err := strconv.ParseUint(c.existing, 8, 32)
+		if err == nil {
+			err = os.Mkdir(dir, 0o700)
+		} else {
+			dir, mode = into, 0o2775
+			err = nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Chmod(dir, uint32(mode)); err != nil {
+			t.Fatal(err)
+		}
+		eddyCommand(t, 0, "cp", c.flag, src, into)
+		info, err := os.Stat(filepath.Join(into, "dir"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.Mode().String(); got != c.want {
+			t.Errorf("%s, %s: %s, want %s", c.flag, c.existing, got, c.want)
+		}
+		os.Chmod(filepath.Join(into, "dir"), 0o700)
+	}
 }

@@ -115,6 +115,11 @@ func TestWrongCommandLineLooksLikeFailure(t *testing.T) {
 		{"bench", "echo", "--procs=-1"}, {"bench", "echo", "--loops=-1"}, {"bench", "echo", "--stream", "--size=5"},
 		{"bench", "echo", "--stream", "--depth=5"}, {"bench", "echo", "--http", "--size=5"}, {"bench", "echo", "--http", "--stream"},
 		{"bench", "echo", "--backend=kqueue"},
+		// What would end in the middle: out of memory, in a panic, for want of threads, or with figures that are no numbers.
+		{"bench", "file", "--batch=1000000000"}, {"bench", "file", "--batch=4611686018427387904"}, {"bench", "file", "--goroutines=100000"},
+		{"bench", "file", "--goroutines=1,8192", "--batch=64"}, {"bench", "file", "--fsync=100000"}, {"bench", "file", "--busy=1000000000"},
+		{"bench", "file", "--rounds=1000000000"}, {"bench", "file", "--procs=1000000000"}, {"bench", "file", "--os-procs=1000000000"},
+		{"bench", "file", "--seconds=1e-10"}, {"bench", "echo", "--fsync=100000"}, {"bench", "echo", "--warmup=0", "--seconds=1e-10"},
 	} {
 		o := eddyCommand(t, exitUsage, args...)
 		wantText(t, o.stderr, "--help")

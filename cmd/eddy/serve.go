@@ -29,13 +29,15 @@ func newServeCommand() *cobra.Command {
 		Short: "Serve the files under a directory over HTTP, on eddy's sockets",
 		Long: `Serve the files under DIR over HTTP with net/http on eddy's sockets: directory
 pages, ranges, conditional requests; HTTP/2 with --tls-self-signed. Files go to
-plain connections with sendfile(2). Links that lead out of DIR, and files that
-are neither regular nor directories, are not served.
+plain connections with sendfile(2). Dotfiles such as .git and .env are served
+and listed like all others. Links that lead out of DIR, and files that are
+neither regular nor directories, are not served.
 
 The first line on the standard output is the URL. Each request is a line of the
 log on the standard error: method, path, status, bytes, duration, remote, proto.
 ` + webserver.MetricsPath + ` has counts and durations of requests, the driver's and Go's own
-metrics, in Prometheus' text format.
+metrics, in Prometheus' text format. Whoever can reach the server can read it,
+and it hides a file of that name.
 
 SIGINT and SIGTERM end it: it stops listening, finishes the requests under way,
 and exits with 0. A second signal ends it at once.

@@ -31,6 +31,7 @@ type Options struct {
 	Sync      bool      // fsync each file before it gets its name, and each changed directory at the end
 	KeepMode  bool      // permission bits as in the source; otherwise the source's less the umask
 	KeepTimes bool      // modification and access times as in the source
+	MustKeep  bool      // a mode or time that the file system refuses is a failure, and not left out
 	Progress  *Progress // counted up while copying, if not nil
 }
 
@@ -40,7 +41,8 @@ type Progress struct {
 	Files atomic.Int64 // files and links that are complete
 }
 
-// Failure is one source that was not copied, and why. The rest of the tree is copied all the same.
+// Failure is one source that was not copied, or not with its mode and times (an [UnkeptError]), and why. The rest of the
+// tree is copied all the same.
 type Failure struct {
 	Source, Destination string
 	Err                 error
@@ -51,7 +53,8 @@ type Report struct {
 	Files, Directories, Links int64
 	Bytes                     int64     // of the files that were completed, holes included
 	Failures                  []Failure // at most 1000 of them
-	Failed                    int64     // how many failed in all
+	Failed                    int64     // how many were not copied, in all
+	Unkept                    int64     // how many were, but without a mode or times that had to be kept
 }
 
 // Copy copies each source to dst, or into it if it is a directory. It goes on after a failure, which it reports; its
@@ -63,9 +66,15 @@ func Copy(ctx context.Context, opts Options, sources []string, dst string) (Repo
 		return Report{}, err
 	}
 	c := newCopier(opts)
+	merged := false
 	for _, p := range pairs {
 		if ctx.Err() != nil {
 			break
+		}
+		// What stands for its contents may hold names of the sources before and after it: the later one wins, so the
+		// earlier one is to be done.
+		if merged = merged || p.contents; merged {
+			c.running.Wait()
 		}
 		c.top(ctx, p)
 	}
@@ -88,7 +97,8 @@ type copier struct {
 
 	// Only the walking goroutine touches these.
 	directories []directory
-	root        fs.FileInfo // the directory being copied into: met again below the source, it is left out
+	known       map[string]int // the index of a path in directories
+	root        fs.FileInfo    // the directory being copied into: met again below the source, it is left out
 
 	mu      sync.Mutex // guards report, changed
 	report  Report
@@ -97,8 +107,9 @@ type copier struct {
 
 // directory is a copied directory whose mode and times are set once everything below it is in place.
 type directory struct {
-	path string
-	info fs.FileInfo
+	path  string
+	info  fs.FileInfo // of the last source that was copied into it
+	extra fs.FileMode // permissions that it has only for as long as it is copied into
 }
 
 func newCopier(opts Options) *copier {
@@ -118,6 +129,7 @@ func newCopier(opts Options) *copier {
 		opts:    opts,
 		buffers: make(chan []byte, opts.Chunks),
 		files:   make(chan struct{}, opts.Files),
+		known:   make(map[string]int),
 		changed: make(map[string]struct{}),
 	}
 	for range opts.Chunks {
@@ -140,12 +152,19 @@ func (c *copier) buffer(ctx context.Context) ([]byte, error) {
 }
 
 func (c *copier) fail(ctx context.Context, src, dst string, err error) {
+	// The interruption is reported once, not per file. errors.Is looks into joined errors too, so what closing or removing
+	// adds to one is hidden with it: nobody can act on that, but for what was left behind.
 	if ctx.Err() != nil && (errors.Is(err, context.Cause(ctx)) || errors.Is(err, context.Canceled)) && !leftBehind(err) {
-		return // the interruption is reported once, not per file
+		return
 	}
+	var unkept *UnkeptError
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.report.Failed++
+	if errors.As(err, &unkept) {
+		c.report.Unkept++
+	} else {
+		c.report.Failed++
+	}
 	if len(c.report.Failures) < maxFailures {
 		c.report.Failures = append(c.report.Failures, Failure{src, dst, err})
 	}
@@ -172,24 +191,25 @@ func (c *copier) finishDirectories() {
 	}
 }
 
-func (c *copier) finishDirectory(d directory) error {
-	if c.opts.KeepMode {
-		if err := os.Chmod(d.path, d.info.Mode()&(fs.ModePerm|fs.ModeSticky)); err != nil {
-			return err
-		}
-	} else if extra := ownerAll &^ d.info.Mode().Perm(); extra != 0 {
+func (c *copier) finishDirectory(d directory) (err error) {
+	var unkept, alsoUnkept error
+	if c.opts.KeepMode || d.extra != 0 {
 		now, err := os.Stat(d.path)
 		if err != nil {
 			return err
 		}
-		if err := os.Chmod(d.path, now.Mode()&^extra); err != nil {
-			return err
+		mode := now.Mode() &^ d.extra
+		if c.opts.KeepMode {
+			// The set-gid bit hands the directory's group on to what is made in it, and is its own or its parent's; a
+			// sticky bit protects entries of others. Neither is the source's to take away.
+			mode = d.info.Mode()&(fs.ModePerm|fs.ModeSticky) | now.Mode()&(fs.ModeSetgid|fs.ModeSticky)
 		}
+		unkept, err = c.kept(os.Chmod(d.path, mode))
 	}
-	if c.opts.KeepTimes {
-		return os.Chtimes(d.path, accessTime(d.info), d.info.ModTime())
+	if err == nil && c.opts.KeepTimes {
+		alsoUnkept, err = c.kept(os.Chtimes(d.path, accessTime(d.info), d.info.ModTime()))
 	}
-	return nil
+	return earlier(err, earlier(unkept, alsoUnkept))
 }
 
 // syncDirectories makes the new names durable.

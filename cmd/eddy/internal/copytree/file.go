@@ -18,38 +18,33 @@ var (
 	ErrReplaced = errors.New("source was replaced while it was copied")
 )
 
-// copyFile copies the regular file src, of which lstat said info, and returns its size.
-func (c *copier) copyFile(ctx context.Context, src, dst string, info fs.FileInfo) (size int64, err error) {
+// copyFile copies the regular file src, of which lstat said info, and returns its size. unkept is an [UnkeptError] of a
+// copy that is complete otherwise.
+func (c *copier) copyFile(ctx context.Context, src, dst string, info fs.FileInfo) (size int64, unkept, err error) {
 	if err := checkReplaceable(info, dst); err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	in, err := c.opts.Driver.Open(src)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
 	opened, err := in.Stat()
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	if !opened.Mode().IsRegular() || !sameFile(opened, info) {
-		return 0, ErrReplaced
+		return 0, nil, ErrReplaced
 	}
 	out, tmp, err := c.createTemporary(dst, opened.Mode().Perm())
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	size, err = c.copyContents(ctx, in, out, opened)
 	if err == nil {
-		err = c.finishFile(ctx, out, tmp, opened)
-	}
-	// Closed in any case, and before the rename: some systems do not rename open files.
-	if closing := out.Close(); err == nil {
-		err = closing
-	}
-	if err == nil && c.opts.KeepTimes {
-		// After the close, which on some systems sets the time of the last write.
-		err = os.Chtimes(tmp, accessTime(opened), opened.ModTime())
+		unkept, err = c.finishFile(ctx, out, tmp, opened)
+	} else {
+		_ = out.Close() // the first error is the one that matters
 	}
 	if err == nil {
 		err = context.Cause(ctx)
@@ -61,9 +56,9 @@ func (c *copier) copyFile(ctx context.Context, src, dst string, info fs.FileInfo
 		if removing := removeTemporary(tmp); removing != nil {
 			err = errors.Join(err, removing)
 		}
-		return 0, err
+		return 0, nil, err
 	}
-	return size, nil
+	return size, unkept, nil
 }
 
 func (c *copier) createTemporary(dst string, perm fs.FileMode) (out *eddy.File, path string, err error) {
@@ -77,17 +72,22 @@ func (c *copier) createTemporary(dst string, perm fs.FileMode) (out *eddy.File, 
 	return out, path, err
 }
 
-// finishFile gives out what it needs before it may have its name.
-func (c *copier) finishFile(ctx context.Context, out *eddy.File, tmp string, opened fs.FileInfo) error {
+// finishFile gives out what it needs before it may have its name, and closes it.
+func (c *copier) finishFile(ctx context.Context, out *eddy.File, tmp string, opened fs.FileInfo) (unkept, err error) {
+	var alsoUnkept error
 	if c.opts.KeepMode {
-		if err := os.Chmod(tmp, opened.Mode().Perm()); err != nil {
-			return err
-		}
+		unkept, err = c.kept(os.Chmod(tmp, opened.Mode().Perm()))
 	}
-	if c.opts.Sync {
-		return out.SyncContext(ctx)
+	if err == nil && c.opts.Sync {
+		err = out.SyncContext(ctx)
 	}
-	return nil
+	// Before the rename: some systems do not rename open files. Before the times: a close sets that of the last write on
+	// some.
+	err = earlier(err, out.Close())
+	if err == nil && c.opts.KeepTimes {
+		alsoUnkept, err = c.kept(os.Chtimes(tmp, accessTime(opened), opened.ModTime()))
+	}
+	return earlier(unkept, alsoUnkept), err
 }
 
 // copyContents copies the data of in, of which fstat said opened, and leaves its holes out.
@@ -175,7 +175,9 @@ func endedEarly(in *eddy.File, at, expected int64) error {
 	return ErrShrank
 }
 
-// copyUnsized copies a file whose size is given as 0. Nearly all of those are empty; the files of /proc are not.
+// copyUnsized copies a file whose size is given as 0, to its end. Nearly all of those are empty; the files of /proc are
+// not, and go on giving 0. One that has a size by now was empty when it was opened, which is what is copied: it could
+// grow for ever.
 func (c *copier) copyUnsized(ctx context.Context, in, out *eddy.File) (int64, error) {
 	buf, err := c.buffer(ctx)
 	if err != nil {
@@ -184,6 +186,11 @@ func (c *copier) copyUnsized(ctx context.Context, in, out *eddy.File) (int64, er
 	defer func() { c.buffers <- buf }()
 	for off := int64(0); ; {
 		n, err := in.ReadAtContext(ctx, buf, off)
+		if n > 0 && off == 0 {
+			if now, err := in.Stat(); err != nil || now.Size() > 0 {
+				return 0, err
+			}
+		}
 		if n > 0 {
 			if _, err := out.WriteAtContext(ctx, buf[:n], off); err != nil {
 				return 0, err

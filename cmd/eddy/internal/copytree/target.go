@@ -24,11 +24,13 @@ var (
 type pair struct {
 	src, dst string
 	asDir    bool  // dst was written with a separator at its end: it cannot become a file
+	contents bool  // src stands for what is in it
 	err      error // why it is not copied, if it is known already
 }
 
 // pairUp finds where each source goes. As with cp, a destination that is a directory takes the sources into it; a
-// source that ends in "." or ".." stands for its contents.
+// source that ends in "." or ".." stands for its contents. Two named sources of the same name are a mistake, and the
+// first is copied; contents that are laid over others are not, and what is copied last stays.
 func pairUp(sources []string, dst string) ([]pair, error) {
 	asDir := dst != "" && os.IsPathSeparator(dst[len(dst)-1])
 	dst, isDir, err := resolveDestination(dst)
@@ -48,6 +50,8 @@ func pairUp(sources []string, dst string) ([]pair, error) {
 				p.err = ErrSameTarget
 			}
 			taken[p.dst] = true
+		} else {
+			p.contents = isDir
 		}
 		pairs = append(pairs, p)
 	}

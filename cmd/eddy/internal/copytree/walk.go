@@ -70,12 +70,15 @@ func (c *copier) startFile(ctx context.Context, src, dst string, info fs.FileInf
 	}
 	c.running.Go(func() {
 		defer func() { <-c.files }()
-		size, err := c.copyFile(ctx, src, dst, info)
+		size, unkept, err := c.copyFile(ctx, src, dst, info)
 		if err != nil {
 			c.fail(ctx, src, dst, err)
 			return
 		}
 		c.done(dst, &c.report.Files, size)
+		if unkept != nil {
+			c.fail(ctx, src, dst, unkept)
+		}
 	})
 }
 
@@ -141,12 +144,19 @@ func (c *copier) named(ctx context.Context, src, dst, name string) {
 	c.entry(ctx, src, dst, info)
 }
 
-// makeDirectory makes dst, or takes the directory that is there. Its owner may write to it until
-// finishDirectories has given it its real mode.
+// makeDirectory makes dst, or takes the directory that is there. One that is made here may be written to by its owner
+// until finishDirectories has given it its real mode; one that was there has the permissions that it has, and takes no
+// new entries if it is read-only.
 func (c *copier) makeDirectory(dst string, info fs.FileInfo) error {
+	if i, ok := c.known[dst]; ok {
+		c.directories[i].info = info // another source had it, and this one is later
+		return nil
+	}
+	d := directory{path: dst, info: info}
 	err := os.Mkdir(dst, info.Mode().Perm()|ownerAll)
 	switch {
 	case err == nil:
+		d.extra = ownerAll &^ info.Mode().Perm()
 		c.mu.Lock()
 		c.report.Directories++
 		c.changed[filepath.Dir(dst)] = struct{}{}
@@ -162,7 +172,8 @@ func (c *copier) makeDirectory(dst string, info fs.FileInfo) error {
 	default:
 		return err
 	}
-	c.directories = append(c.directories, directory{dst, info})
+	c.known[dst] = len(c.directories)
+	c.directories = append(c.directories, d)
 	return nil
 }
 
@@ -185,8 +196,9 @@ func (c *copier) copyLink(src, dst string, info fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
+	var unkept error
 	if c.opts.KeepTimes {
-		err = linkTimes(tmp, info)
+		unkept, err = c.kept(linkTimes(tmp, info))
 	}
 	if err == nil {
 		err = os.Rename(tmp, dst)
@@ -195,7 +207,7 @@ func (c *copier) copyLink(src, dst string, info fs.FileInfo) error {
 		return errors.Join(err, removeTemporary(tmp))
 	}
 	c.done(dst, &c.report.Links, 0)
-	return nil
+	return unkept
 }
 
 // kind names the type of a special file.

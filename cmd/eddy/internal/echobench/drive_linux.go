@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/cmd/eddy/internal/cputime"
 )
 
 // driveClosed keeps one request under way on each connection. The latency is that from sending a request to having the
@@ -76,67 +78,91 @@ func (g *generator) oldest(now int64) {
 	}
 }
 
-// driveOpen sends requests at fixed times, whether earlier ones have been answered or not, each on the connection that
-// has been free for the longest. When none is free the request waits, and its latency grows all the same: it counts
-// from the time it was meant to be sent. What is meant to be sent in the measured time is counted.
+// schedule says when the requests of an open loop are meant to be sent: rate of them in a second, depth at a time.
+type schedule struct {
+	start       int64 // nanoseconds since base, as all times here
+	begin, end  int64 // of the measured time
+	rate, depth int64
+	batches     int64 // that have had their turn
+}
+
+// next is when the next batch is meant to be sent.
+func (s *schedule) next() int64 {
+	const second = int64(time.Second)
+	requests := s.batches * s.depth
+	return s.start + requests/s.rate*second + requests%s.rate*second/s.rate
+}
+
+// waiting tells whether there are batches left to be sent.
+func (s *schedule) waiting() bool { return s.next() < s.end }
+
+// driveOpen sends requests at fixed times, whether earlier ones have been answered or not, each batch on the connection
+// that has been free for the longest. When none is free it waits, and its latency grows all the same: it counts from
+// the time it was meant to be sent. What is meant to be sent in the measured time is counted.
 func (g *generator) driveOpen() (took, cpu time.Duration, err error) {
 	free := newQueue(len(g.conns))
 	for i := range g.conns {
 		free.push(i)
 	}
-	const second = int64(time.Second)
-	rate := int64(g.work.Rate)
-	start := g.now()
-	begin := start + int64(g.work.Warmup)
-	end := begin + int64(g.work.Length)
-	sent := int64(0)
-	intended := func() int64 { return start + sent*second/rate }
+	now := g.now()
+	begin := now + int64(g.work.Warmup)
+	plan := &schedule{start: now, begin: begin, end: begin + int64(g.work.Length), rate: int64(g.work.Rate), depth: int64(g.work.Depth)}
 	for said := false; ; {
 		now := g.now()
-		if !g.counting && now >= begin {
+		if !g.counting && now >= plan.begin {
 			cpu, g.counting = totalCPU(), true
 			if err := g.say(saidBegin); err != nil {
 				return 0, 0, err
 			}
 		}
-		if !said && now >= end {
+		if !said && now >= plan.end {
 			cpu, said = totalCPU()-cpu, true
 			if err := g.say(saidEnd); err != nil {
 				return 0, 0, err
 			}
 		}
-		for next := intended(); next <= now && next < end && free.len() > 0; next = intended() {
-			if err := g.begin(free.pop(), next); err != nil {
-				return 0, 0, err
-			}
-			sent++
+		if err := g.sendDue(plan, free, now); err != nil {
+			return 0, 0, err
 		}
-		waiting := intended() < end
-		if !waiting && free.len() == len(g.conns) && said || now >= end+int64(lateLimit) {
-			g.tooLate(now)
-			for ; intended() < end; sent++ {
-				g.late++
-				g.record(now - intended())
-			}
-			return time.Duration(end - begin), cpu, nil
+		over := said && !plan.waiting() && free.len() == len(g.conns)
+		if over || now >= plan.end+int64(lateLimit) {
+			g.tooLate(plan, now)
+			return time.Duration(plan.end - plan.begin), cpu, nil
 		}
-		until := end
-		if said {
-			until = end + int64(lateLimit)
-		}
-		if waiting && free.len() > 0 {
-			until = min(until, intended())
-		}
-		n, err := g.wait(until - g.now())
+		n, err := g.wait(plan.sleepUntil(said, free.len() > 0) - g.now())
 		if err != nil {
 			return 0, 0, err
 		}
 		for _, event := range g.events[:n] {
-			if err := g.finish(event, free, begin); err != nil {
+			if err := g.finish(event, free, plan.begin); err != nil {
 				return 0, 0, err
 			}
 		}
 	}
+}
+
+// sendDue sends what is meant to be sent by now, as far as there are free connections.
+func (g *generator) sendDue(plan *schedule, free *queue, now int64) error {
+	for next := plan.next(); next <= now && next < plan.end && free.len() > 0; next = plan.next() {
+		if err := g.begin(free.pop(), next); err != nil {
+			return err
+		}
+		plan.batches++
+	}
+	return nil
+}
+
+// sleepUntil is when there is something to do, if no reply comes: said tells that the end has been announced, free that
+// a connection is.
+func (s *schedule) sleepUntil(said, free bool) int64 {
+	until := s.end
+	if said {
+		until = s.end + int64(lateLimit)
+	}
+	if free && s.waiting() {
+		until = min(until, s.next())
+	}
+	return until
 }
 
 // finish goes on with one connection of an open loop.
@@ -163,18 +189,23 @@ func (g *generator) finish(event unix.EpollEvent, free *queue, begin int64) erro
 	return nil
 }
 
-// tooLate records the requests that are still under way after an open loop, with the latency they have reached.
-func (g *generator) tooLate(now int64) {
+// tooLate records the requests that are still under way after an open loop, or were never sent, with the latency they
+// have reached.
+func (g *generator) tooLate(plan *schedule, now int64) {
 	for i := range g.conns {
 		if c := &g.conns[i]; c.missing > 0 {
-			g.late++
+			g.late += plan.depth
 			g.record(now - c.began)
 		}
+	}
+	for ; plan.waiting(); plan.batches++ {
+		g.late += plan.depth
+		g.record(now - plan.next())
 	}
 }
 
 func totalCPU() time.Duration {
-	user, system := processCPU()
+	user, system := cputime.Process()
 	return user + system
 }
 

@@ -3,6 +3,7 @@ package echobench
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -97,13 +98,54 @@ func TestSlowServerLooksFast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r := lastLine(t, out)
+	if r.Late < 20 || r.Late+r.Requests < 30 || r.P50 < 500e3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// lastLine is the result in what Generate wrote.
+func lastLine(t *testing.T, out string) (r loadResult) {
+	t.Helper()
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	var r loadResult
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
 		t.Fatal(err)
 	}
-	if r.Late < 20 || r.Late+r.Requests < 30 || r.P50 < 500e3 {
-		t.Errorf("%+v", r)
+	return r
+}
+
+// TestRateCountsBatches: the rate is of requests, whether they are sent one by one or several at a time.
+func TestRateCountsBatches(t *testing.T) {
+	for _, depth := range []int{1, 7} {
+		work := short
+		work.Depth, work.Rate, work.Warmup, work.Length = depth, 2100, 0, 300*time.Millisecond
+		out, err := generate(t, work, func(c net.Conn) { echo(c, 4096) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := lastLine(t, out); r.Requests+r.Late < 630 || r.Requests+r.Late > 630+int64(depth) {
+			t.Errorf("%d at a time: %+v, want 630 requests", depth, r)
+		}
+		// And those that are not answered.
+		out, err = generate(t, work, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := lastLine(t, out); r.Requests != 0 || r.Late < 630 || r.Late > 630+int64(depth) {
+			t.Errorf("%d at a time: %+v, want 630 late requests", depth, r)
+		}
+	}
+}
+
+// TestLongOpenLoopOverflows: an hour at the highest rate is more than 63 bits of nanoseconds times requests.
+func TestLongOpenLoopOverflows(t *testing.T) {
+	s := schedule{start: 5, rate: 10_000_000, depth: 1, batches: 36_000_000_000}
+	if got, want := s.next(), int64(time.Hour)+5; got != want {
+		t.Errorf("%d, want %d", got, want)
+	}
+	s = schedule{rate: 3, depth: 2, batches: 2}
+	if got := s.next(); got != 1333333333 {
+		t.Errorf("%d", got)
 	}
 }
 
@@ -113,11 +155,7 @@ func TestStuckConnectionIsUnseen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := strings.Split(strings.TrimSpace(out), "\n")
-	var r loadResult
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
-		t.Fatal(err)
-	}
+	r := lastLine(t, out)
 	if r.Requests != 0 || r.Worst < 50e3 {
 		t.Errorf("%+v", r)
 	}

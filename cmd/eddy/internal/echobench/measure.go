@@ -2,7 +2,9 @@ package echobench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -20,6 +22,13 @@ func (c Commands) Run(ctx context.Context, work Work) (s Sample, backend string,
 	serverPlace, loadPlace, err := places(work.Pin)
 	if err != nil {
 		return s, "", err
+	}
+	if work.Network == "unix" {
+		// Here and not in the server: a signal to the whole group ends that one without a chance to clean up.
+		if work.SocketDir, err = os.MkdirTemp("", "eddy-bench-"); err != nil {
+			return s, "", err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(work.SocketDir)) }()
 	}
 	limit := work.Warmup + work.Length + measurePatience
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the measurement hangs: not done after %v", limit))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"path/filepath"
 	"runtime/debug"
 	"runtime/pprof"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/eddyio/eddy"
 	"github.com/eddyio/eddy/cmd/eddy/internal/background"
+	"github.com/eddyio/eddy/cmd/eddy/internal/cputime"
 )
 
 // hello is the first thing a server process says.
@@ -51,12 +51,7 @@ func Serve(in io.Reader, out io.Writer, config func(Work) (eddy.Config, error)) 
 	if err := wantFiles(work.Conns + work.Idle); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "eddy-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	l, backend, err := listen(work, dir, config)
+	l, backend, err := listen(work, config)
 	if err != nil {
 		return err
 	}
@@ -79,10 +74,10 @@ func Serve(in io.Reader, out io.Writer, config func(Work) (eddy.Config, error)) 
 	return errors.Join(err, l.Close(), load.Stop())
 }
 
-func listen(work Work, dir string, config func(Work) (eddy.Config, error)) (l net.Listener, backend string, err error) {
+func listen(work Work, config func(Work) (eddy.Config, error)) (l net.Listener, backend string, err error) {
 	address := "127.0.0.1:0"
 	if work.Network == "unix" {
-		address = filepath.Join(dir, "socket")
+		address = filepath.Join(work.SocketDir, "socket")
 	}
 	if work.Side != SideEddy {
 		l, err = net.Listen(work.Network, address)
@@ -120,7 +115,7 @@ func answer(lines *bufio.Reader, out io.Writer, load *background.Work, failed <-
 			debug.FreeOSMemory()
 		}
 		r := reading{At: time.Since(base), Load: load.Counts(), Threads: pprof.Lookup("threadcreate").Count(), Resident: residentMemory()}
-		r.User, r.System = processCPU()
+		r.User, r.System = cputime.Process()
 		if err := json.NewEncoder(out).Encode(r); err != nil {
 			return err
 		}

@@ -27,6 +27,8 @@ type Work struct {
 	FsyncDir string
 	Garbage  bool // GOGC=20 and 200 MB of live heap in the server
 
+	SocketDir string // of a unix socket; made and removed by Commands.Run
+
 	Procs int  // GOMAXPROCS of the server; 0 leaves it to the runtime
 	Pin   bool // the server on one processor, the load generator on the others
 

@@ -3,6 +3,7 @@ package filebench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/eddyio/eddy/cmd/eddy/internal/figure"
@@ -17,6 +18,7 @@ type Plan struct {
 	Procs      int  // GOMAXPROCS of eddy's and os.File's processes; 0 leaves it to the runtime
 	OSProcs    int  // adds a side: os.File under this GOMAXPROCS; 0 is none
 	Fio        bool // adds fio, if it is installed
+	Cold       bool // the file is taken out of the page cache before each measurement
 
 	// Run carries out one measurement in a process of its own, with GOMAXPROCS=procs if that is not 0.
 	Run func(ctx context.Context, work Work, procs int) (Sample, error)
@@ -95,7 +97,12 @@ func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
 
 func (p *Plan) measure(ctx context.Context, side string, goroutines, round int) (Sample, error) {
 	work := p.Work
-	work.Side, work.Goroutines, work.Seed = side, goroutines, uint64(round)
+	work.Side, work.Goroutines, work.Seed = side, goroutines, p.seed(side, goroutines, round)
+	if p.Cold {
+		if err := p.File.Cool(p.Work.Write); err != nil {
+			return Sample{}, err
+		}
+	}
 	switch side {
 	case SideFio:
 		return runFio(ctx, work)
@@ -103,6 +110,13 @@ func (p *Plan) measure(ctx context.Context, side string, goroutines, round int) 
 		return p.Run(ctx, work, p.OSProcs)
 	}
 	return p.Run(ctx, work, p.Procs)
+}
+
+// seed is another one for each measurement: the blocks that one side has read are in some cache, of the system or of the
+// disk, for a side that asks for the same ones in the same order.
+func (p *Plan) seed(side string, goroutines, round int) uint64 {
+	number := uint64(slices.Index(p.Sides(), side))
+	return uint64(round)<<40 | uint64(goroutines)<<8 | number
 }
 
 // combine takes the median of each figure by itself.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -64,6 +65,28 @@ func TestRowIsNotTheMedian(t *testing.T) {
 	}
 	if r := rows[1].Ratio; r.IOPS != 16020.0/8020 || r.CPU != 1 || r.Worst != 1 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestMeasurementRepeatsBlocksOfAnother: whoever comes second would find in a cache what the other has read. The streams of
+// random numbers are told apart by the seed and the number of the goroutine.
+func TestMeasurementRepeatsBlocksOfAnother(t *testing.T) {
+	p := scripted(t, new([]string))
+	seen := map[uint64]string{}
+	run := p.Run
+	p.Run = func(ctx context.Context, w Work, procs int) (Sample, error) {
+		what := fmt.Sprint(w.Side, " with ", w.Goroutines)
+		if before, taken := seen[w.Seed]; taken {
+			t.Errorf("%s has the seed %d of %s", what, w.Seed, before)
+		}
+		seen[w.Seed] = what
+		return run(ctx, w, procs)
+	}
+	if _, err := p.Execute(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(seen) != 3*2*3 {
+		t.Errorf("%d seeds", len(seen))
 	}
 }
 

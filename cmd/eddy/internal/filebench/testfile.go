@@ -108,6 +108,23 @@ func (t *TestFile) Warm(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
+// Cool takes the file out of the page cache, as far as the system can be asked for that. written says that there may be
+// pages of it that are not on the disk yet, which would stay.
+func (t *TestFile) Cool(written bool) error {
+	f, err := os.Open(t.Path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if written {
+		if err := f.Sync(); err != nil {
+			return err
+		}
+	}
+	dropCache(f)
+	return nil
+}
+
 // DirectPossible says whether the file can be read with O_DIRECT.
 func (t *TestFile) DirectPossible() bool { return t.directPossible }
 

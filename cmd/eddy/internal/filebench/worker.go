@@ -12,6 +12,7 @@ import (
 
 	"github.com/eddyio/eddy"
 	"github.com/eddyio/eddy/cmd/eddy/internal/background"
+	"github.com/eddyio/eddy/cmd/eddy/internal/cputime"
 )
 
 // The phases of a measurement. An operation is counted if it ends while counting.
@@ -132,7 +133,9 @@ type reading struct {
 }
 
 func takeReading(load *background.Work) reading {
-	return reading{time.Now(), processCPU(), load.Counts()}
+	now := time.Now()
+	user, system := cputime.Process()
+	return reading{now, user + system, load.Counts()}
 }
 
 func summarize(workers []*worker, before, after reading) Sample {

@@ -9,14 +9,15 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
-	"os"
+	"strings"
 	"time"
 )
 
 const certificateLife = 30 * 24 * time.Hour
 
-// selfSigned makes a certificate for this machine, which nobody has a reason to trust.
-func selfSigned(host string, now time.Time) (c tls.Certificate, err error) {
+// selfSigned makes a certificate for this machine, which nobody has a reason to trust: for localhost, for machine if it
+// is a name that a certificate can hold, and for host if it is an address.
+func selfSigned(host, machine string, now time.Time) (c tls.Certificate, err error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return c, err
@@ -35,8 +36,8 @@ func selfSigned(host string, now time.Time) (c tls.Certificate, err error) {
 		DNSNames:     []string{"localhost"},
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
-	if name, err := os.Hostname(); err == nil {
-		template.DNSNames = append(template.DNSNames, name)
+	if machine != "" && strings.IndexFunc(machine, func(c rune) bool { return c <= ' ' || c >= 0x7f }) < 0 {
+		template.DNSNames = append(template.DNSNames, machine) // ASCII only: RFC 5280, 4.2.1.6
 	}
 	if ip := net.ParseIP(host); ip != nil {
 		template.IPAddresses = append(template.IPAddresses, ip)

@@ -83,7 +83,8 @@ func (s *Server) listen(ctx context.Context, config Config) error {
 	if !config.TLS {
 		return nil
 	}
-	certificate, err := selfSigned(s.host(), time.Now())
+	machine, _ := os.Hostname() // one that is not known cannot be asked for
+	certificate, err := selfSigned(s.host(), machine, time.Now())
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot make a certificate: %w", err), l.Close())
 	}

@@ -1,14 +1,14 @@
 //go:build unix
 
-package echobench
+package cputime
 
 import (
 	"syscall"
 	"time"
 )
 
-// processCPU is the user and system time of this process so far. getrusage(2).
-func processCPU() (user, system time.Duration) {
+// Process is the user and system time of this process so far, over all threads. getrusage(2).
+func Process() (user, system time.Duration) {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		return 0, 0
