@@ -163,10 +163,10 @@ func (r *Ring) Enable() error {
 }
 
 // Close unmaps the queues and closes the file descriptor. A second Close is
-// harmless. Next and Reap must not be running. Calls that are inside the kernel
-// for the ring, such as a SubmitAndWait on another goroutine, are not woken;
-// the descriptor is closed, and its number free for reuse, when the last of
-// them returns.
+// harmless. Next, Reap, and Add and Advance of its buffer rings must not be
+// running. Calls that are inside the kernel for the ring, such as a
+// SubmitAndWait on another goroutine, are not woken; the descriptor is closed,
+// and its number free for reuse, when the last of them returns.
 //
 // Closing does not end requests. The kernel cancels them afterwards, in its own
 // time, and may still read and write their memory, so cancel them and reap
