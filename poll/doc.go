@@ -1,7 +1,7 @@
-// Package poll tells when descriptors become ready: epoll(7) with tokens.
+// Package poll reports when descriptors become ready: epoll(7) with tokens.
 //
 // A [Poll] waits; its [Registry] says for what. Each descriptor is registered
-// once with a [Token] of the caller's choice and the [Interest] taken in it, and
+// once, with a [Token] of the caller's choice and the [Interest] in it. It
 // comes back in an [Event] with that token and the [Ready] bits that hold.
 //
 //	p, err := poll.New()
@@ -16,46 +16,49 @@
 //		}
 //	}
 //
-// It exists on Linux. Elsewhere the types are there, so that code using them
-// builds, and [New] returns an error that is [errors.ErrUnsupported].
+// The package works on Linux. On other systems the types exist, so that code
+// using them compiles, and New returns an error that wraps
+// errors.ErrUnsupported.
 //
 // # Draining readiness
 //
-// Events are edge-triggered (EPOLLET): one is sent when a descriptor becomes
-// ready, not for as long as it is. After an event, go on reading, writing or
-// accepting until the call says EAGAIN; only from there on is another event
-// certain to come. Two shortcuts are sound for stream sockets, pipes and
-// terminals (epoll(7), question 9): a read or write that moved fewer bytes than
-// it was given room for has met the end as well. They are not for listeners,
-// datagram sockets, or a socket whose peer may have closed: the end of the
-// stream, and an error, wait behind the last bytes, and are announced only by the
-// event that announced those bytes too.
+// Events are edge-triggered (EPOLLET): an event is sent when a descriptor
+// becomes ready, not for as long as it is ready. After an event, keep reading,
+// writing or accepting until the call returns EAGAIN. Only from then on is
+// another event certain to come.
 //
-// Registering a descriptor that is ready already, or [Registry.Reregister]ing
-// one, sends an event for what holds at that moment.
+// There is one shortcut, for stream sockets, pipes and terminals (epoll(7),
+// question 9): a read or write that moved fewer bytes than it could have has
+// reached the end as well. The shortcut does not work for listeners and
+// datagram sockets, nor for a socket whose peer may have closed it: the end of
+// the stream, or an error, waits behind the last bytes, and the event that
+// announced those bytes is the only one that announces it.
+//
+// Registering a descriptor that is already ready, or calling
+// [Registry.Reregister] for one, sends an event for what holds at that moment.
 //
 // # Spurious events
 //
 // An event is a hint. By the time it is handled the data may be gone: read by
-// somebody else, dropped for a bad checksum, or announced by an earlier event and
-// drained with it. So descriptors should be non-blocking, and EAGAIN after an
-// event is no fault.
+// somebody else, dropped because of a bad checksum, or drained after an earlier
+// event. So descriptors should be non-blocking, and EAGAIN after an event is
+// not an error.
 //
-// Events that are in an [Events] already stay there when their descriptor is
-// deregistered or closed, and so does what a concurrent Poll is just about to
-// return. A caller that hands a token to another descriptor in the meantime must
-// be able to tell them apart, by a generation in the token for example.
+// Events that are already in an Events stay there when their descriptor is
+// deregistered or closed, and a concurrent Poll may still return others. A
+// caller that gives a token to another descriptor in the meantime must be able
+// to tell them apart, for example by a generation in the token.
 //
-// The bits for closed directions are a state rather than an edge, and can be
-// taken back: a FIFO's reader sees its last writer leave and another one come, a
-// TCP socket that is not connecting yet counts as hung up. Whoever remembers them
-// must still believe an EAGAIN.
+// The bits for closed directions describe a state, not an edge, and can be
+// taken back: a FIFO's reader sees its last writer leave and another one come,
+// and a TCP socket that is not connecting yet counts as hung up. Whoever
+// remembers these bits must still believe an EAGAIN.
 //
 // # Closing descriptors
 //
 // Deregister a descriptor before closing it. The kernel forgets a registration
-// when the last descriptor of an open file is gone, which close(2) does not bring
-// about if the file was duplicated or inherited; events of a file go on arriving
-// then, and no call can stop them, because the number is no longer valid or
+// when the last descriptor of an open file is closed. If the file was
+// duplicated or inherited, close(2) is not enough: the file's events keep
+// arriving, and no call can stop them, because the number is no longer valid or
 // belongs to another file (epoll(7), question 6).
 package poll

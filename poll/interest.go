@@ -1,9 +1,10 @@
 package poll
 
-// Interest says what a descriptor is to be watched for. The constants combine
-// with | or with Add. Zero is no valid interest: deregister instead.
+// An Interest says what a descriptor is watched for. The constants can be
+// combined with | or with Add. Zero is not a valid interest; deregister
+// instead.
 //
-// That a peer closed (EPOLLRDHUP, EPOLLHUP) and errors (EPOLLERR) are reported
+// A closed peer (EPOLLRDHUP, EPOLLHUP) and errors (EPOLLERR) are reported
 // whatever the interest.
 type Interest uint8
 
@@ -19,7 +20,7 @@ const (
 	allInterests = Readable | Writable | Priority
 )
 
-// Add returns the interest in what either names.
+// Add returns the union of both interests.
 func (i Interest) Add(other Interest) Interest { return i | other }
 
 // IsReadable reports whether Readable is included.
@@ -31,10 +32,10 @@ func (i Interest) IsWritable() bool { return i&Writable != 0 }
 // IsPriority reports whether Priority is included.
 func (i Interest) IsPriority() bool { return i&Priority != 0 }
 
-// IsValid reports whether something, and nothing unknown, is included.
+// IsValid reports whether at least one bit is set, and no unknown ones.
 func (i Interest) IsValid() bool { return i != 0 && i&^allInterests == 0 }
 
-// String is like "readable|writable", or "none".
+// String returns text like "readable|writable", or "none".
 func (i Interest) String() string {
 	return bitNames(uint8(i), []string{"readable", "writable", "priority"})
 }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poll is an epoll instance. One goroutine at a time waits in it as a rule;
-// several may, each with its own [Events], and then each event goes to one of
-// them. Its Registry, Fd and Close may be used at any time from anywhere.
+// A Poll is an epoll instance. Usually one goroutine waits in it. Several may,
+// each with its own Events; each event then goes to one of them. Registry, Fd
+// and Close may be called concurrently, also during a wait.
 type Poll struct {
 	fd       *sys.FD
 	registry Registry
@@ -22,8 +22,8 @@ type Poll struct {
 	coarse atomic.Bool
 }
 
-// New opens an epoll instance: close-on-exec, and in non-blocking mode, so that
-// another poller, such as the one of the Go runtime, accepts a duplicate of its
+// New opens an epoll instance. It is close-on-exec and in non-blocking mode, so
+// that another poller, such as the Go runtime's, accepts a duplicate of its
 // descriptor. Errors are those of epoll_create1(2): EMFILE, ENFILE, ENOMEM.
 func New() (*Poll, error) {
 	number, err := sys.EpollCreate()
@@ -39,33 +39,35 @@ func New() (*Poll, error) {
 	return p, nil
 }
 
-// Registry says what this Poll waits for.
+// Registry returns the registry of the descriptors that this Poll waits for.
 func (p *Poll) Registry() *Registry { return &p.registry }
 
-// Fd is the epoll descriptor. It is readable whenever Poll would find an event,
-// so it can be watched in turn by poll(2) or another epoll instance. It is valid
-// until Close, and must not be closed or waited on (epoll_wait) by the caller.
+// Fd returns the epoll descriptor. It is readable whenever Poll would find an
+// event, so it can be watched with poll(2) or another epoll instance. It is
+// valid until Close. The caller must not close it, nor wait on it with
+// epoll_wait(2).
 func (p *Poll) Fd() int { return p.fd.Number() }
 
-// Close releases the descriptor; what is registered is forgotten, but not closed.
-// A Poll that is waiting meanwhile is not woken, and ends as it would have
-// without; the descriptor lives until then. Use a [Waker]. A second Close
-// returns [os.ErrClosed].
+// Close closes the epoll descriptor. Registered descriptors are forgotten but
+// not closed. A wait in progress is not interrupted, and the descriptor stays
+// open until it ends; use a [Waker] to end it. A second Close returns
+// os.ErrClosed.
 func (p *Poll) Close() error { return p.fd.Close() }
 
 // Poll waits until a registered descriptor is ready or the timeout has passed,
-// and puts what it finds into events, replacing what was there. Finding nothing
-// in time is no error.
+// and stores what it finds in events, replacing what was there. Finding nothing
+// in time is not an error.
 //
-// A timeout of zero only looks, without involving the scheduler; a negative one
-// waits for ever; a positive one is never cut short, is exact to the kernel's
-// timer slack (50 us by default, PR_SET_TIMERSLACK) from Linux 5.11 on, and is
-// rounded up to milliseconds before that. Signals neither end nor stretch it.
+// A timeout of zero only checks, without involving the Go scheduler. A negative
+// timeout waits forever. A positive timeout is never cut short. From Linux 5.11
+// it is exact to the kernel's timer slack (50 us by default,
+// PR_SET_TIMERSLACK); before that it is rounded up to milliseconds. Signals
+// neither end nor prolong a wait.
 //
-// A wait with a timeout other than zero occupies an operating system thread, as
-// every blocking system call does. Poll does not allocate.
+// A wait with a timeout other than zero occupies an operating system thread,
+// like every blocking system call. Poll does not allocate.
 //
-// After Close the error is [os.ErrClosed]. Nothing else is expected.
+// After Close the error is os.ErrClosed. No other errors are expected.
 func (p *Poll) Poll(events *Events, timeout time.Duration) error {
 	events.length = 0
 	epfd, ok := p.fd.Acquire()

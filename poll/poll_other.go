@@ -18,10 +18,10 @@ type Poll struct{ registry Registry }
 // New returns an error that is [errors.ErrUnsupported].
 func New() (*Poll, error) { return nil, errUnsupported }
 
-// Registry returns one that registers nothing.
+// Registry returns a registry that registers nothing.
 func (p *Poll) Registry() *Registry { return &p.registry }
 
-// Fd is -1.
+// Fd returns -1.
 func (p *Poll) Fd() int { return -1 }
 
 // Close returns an error that is [errors.ErrUnsupported].
@@ -33,7 +33,7 @@ func (p *Poll) Poll(events *Events, timeout time.Duration) error {
 	return errUnsupported
 }
 
-// Registry is where descriptors are registered with a [Poll].
+// Registry registers descriptors with a [Poll].
 type Registry struct{}
 
 // Register returns an error that is [errors.ErrUnsupported].

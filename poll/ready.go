@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// Ready says what a descriptor is ready for; several bits may be set.
-//
-// Where they come from on Linux:
+// Ready says what a descriptor is ready for. Several bits may be set. This is
+// what sets them on Linux:
 //
 //	EPOLLIN     Readable
 //	EPOLLOUT    Writable
@@ -19,8 +18,8 @@ import (
 //	                                      reader is gone
 //
 // EPOLLERR does not imply WriteClosed: it also announces an ICMP error on a
-// datagram socket, or a message in the error queue, after which writing goes on.
-// A writer whose pipe lost its reader is woken by Error and gets EPIPE.
+// datagram socket, or a message in the error queue, after which writing can go
+// on. A writer whose pipe has lost its reader is woken by Error and gets EPIPE.
 type Ready uint8
 
 const (
@@ -38,8 +37,8 @@ const (
 	ReadyError
 )
 
-// ReadyFor is every bit that should make a caller who waits for the interest try
-// again: the bit itself, the matching closed half, and Error.
+// ReadyFor returns all bits that should make a caller who waits for the
+// interest try again: the bit itself, the corresponding closed bit, and Error.
 func ReadyFor(i Interest) Ready {
 	var r Ready
 	if i.IsReadable() {
@@ -76,7 +75,7 @@ func (r Ready) IsPriority() bool { return r&ReadyPriority != 0 }
 // IsError reports whether ReadyError is set.
 func (r Ready) IsError() bool { return r&ReadyError != 0 }
 
-// String is like "readable|read-closed", or "none".
+// String returns text like "readable|read-closed", or "none".
 func (r Ready) String() string {
 	return bitNames(uint8(r), []string{
 		"readable", "writable", "read-closed", "write-closed", "priority", "error",

@@ -8,45 +8,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Registry is where descriptors are registered with a [Poll]. All methods may be
-// called concurrently, also while the Poll waits, which then takes the change
-// into account at once. After the Poll's Close they return [os.ErrClosed].
+// A Registry registers descriptors with a Poll. All methods may be called
+// concurrently, also while the Poll waits; the wait takes the change into
+// account at once. After the Poll's Close they return os.ErrClosed.
 type Registry struct {
 	fd *sys.FD
 }
 
-// Register watches the source's descriptor for the interest, edge-triggered.
-// Its events carry the token, which need not be unique.
+// Register watches the source's descriptor for the interest, edge-triggered:
+// epoll_ctl(2), EPOLL_CTL_ADD. Its events carry the token, which need not be
+// unique.
 //
 // Errors wrap the errno of epoll_ctl(2):
 //
-//	[ErrInvalidInterest]  see there
+//	[ErrInvalidInterest]  the interest is empty or unknown
 //	[ErrNotPollable]      a regular file or directory (EPERM)
-//	[os.ErrExist]         the descriptor is registered already (EEXIST)
+//	[os.ErrExist]         the descriptor is already registered (EEXIST)
 //	EBADF                 it is not open
-//	EINVAL                it is this Poll's own
-//	ELOOP                 it is an epoll instance that would close a circle, or
-//	                      be the sixth nested one
+//	EINVAL                it is this Poll's own descriptor
+//	ELOOP                 it is an epoll instance that would close a cycle, or be
+//	                      the sixth nested one
 //	ENOSPC                the user's limit, /proc/sys/fs/epoll/max_user_watches
 //	ENOMEM                the kernel has no memory
 func (r *Registry) Register(source Source, token Token, interest Interest) error {
 	return r.control(add, source.PollFd(), token, interest)
 }
 
-// Reregister changes token and interest of a registered descriptor. What is ready
-// at this moment is announced again, so it also serves to repeat an event.
+// Reregister changes the token and the interest of a registered descriptor:
+// epoll_ctl(2), EPOLL_CTL_MOD. What is ready at this moment is announced again,
+// so Reregister can also be used to repeat an event.
 //
-// Errors are those of Register, and [os.ErrNotExist] (ENOENT) if the descriptor
+// Errors are those of Register, and os.ErrNotExist (ENOENT) if the descriptor
 // is not registered.
 func (r *Registry) Reregister(source Source, token Token, interest Interest) error {
 	return r.control(modify, source.PollFd(), token, interest)
 }
 
-// Deregister ends the watch. No later Poll finds an event of the descriptor; one
-// that runs concurrently still may.
+// Deregister ends the watch: epoll_ctl(2), EPOLL_CTL_DEL. No later Poll finds
+// an event of the descriptor; one that runs concurrently still may.
 //
-// Errors are [os.ErrNotExist] (ENOENT) if the descriptor is not registered, and
-// EBADF if it is not open; see "Closing descriptors".
+// Errors are os.ErrNotExist (ENOENT) if the descriptor is not registered, and
+// EBADF if it is not open; see "Closing descriptors" in the package comment.
 func (r *Registry) Deregister(source Source) error {
 	return r.control(remove, source.PollFd(), 0, 0)
 }

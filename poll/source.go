@@ -1,16 +1,16 @@
 package poll
 
-// Source is anything with a descriptor that can be watched.
+// A Source is anything with a descriptor that can be watched.
 type Source interface {
-	// PollFd is the descriptor. It must stay open, and the same, as long as the
+	// PollFd returns the descriptor. It must stay open, and the same, as long as the
 	// Source is registered.
 	PollFd() int
 }
 
-// SourceFd is a bare descriptor as a [Source]. It does not own it.
+// SourceFd is a bare descriptor as a Source. It does not own the descriptor.
 type SourceFd int
 
 var _ Source = SourceFd(0)
 
-// PollFd is the descriptor.
+// PollFd returns the descriptor.
 func (fd SourceFd) PollFd() int { return int(fd) }

@@ -1,5 +1,4 @@
 package poll
 
-// Token is what a descriptor's events carry to tell whose they are. All 64 bits
-// are the caller's.
+// A Token identifies a descriptor in its events. All 64 bits are the caller's.
 type Token uint64

@@ -7,16 +7,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Waker ends a [Poll.Poll] from anywhere: an event counter, eventfd(2),
+// A Waker ends a [Poll.Poll] from any goroutine. It is an eventfd(2) that is
 // registered with the Poll.
 type Waker struct {
 	fd       *sys.FD
 	registry *Registry
 }
 
-// NewWaker registers a new Waker; its events carry the token and are readable.
-// There is nothing to drain. Errors are those of eventfd(2), EMFILE, ENFILE and
-// ENOMEM, and of [Registry.Register].
+// NewWaker registers a new Waker. Its events carry the token and are readable;
+// there is nothing to drain. Errors are those of eventfd(2), EMFILE, ENFILE and
+// ENOMEM, and those of [Registry.Register].
 func NewWaker(registry *Registry, token Token) (*Waker, error) {
 	number, err := sys.EventCreate()
 	if err != nil {
@@ -30,13 +30,13 @@ func NewWaker(registry *Registry, token Token) (*Waker, error) {
 	return w, nil
 }
 
-// PollFd is the event counter.
+// PollFd returns the descriptor of the eventfd.
 func (w *Waker) PollFd() int { return w.fd.Number() }
 
-// Wake makes a Poll that is waiting return, or else the next one not wait. Any
-// number of calls before that Poll make one event. What happened before Wake is
-// visible to whoever handles that event. It may be called concurrently, never
-// blocks, and costs one system call. After Close it returns [os.ErrClosed].
+// Wake makes a waiting Poll return, or the next Poll not wait. Any number of
+// calls before that Poll make one event. What happened before Wake is visible
+// to whoever handles the event. Wake may be called concurrently, never blocks,
+// and costs one system call. After Close it returns os.ErrClosed.
 func (w *Waker) Wake() error {
 	number, ok := w.fd.Acquire()
 	if !ok {
@@ -59,7 +59,7 @@ func (w *Waker) Wake() error {
 }
 
 // Close deregisters the Waker and closes its descriptor. A wake-up that has not
-// been polled is lost. The Poll may have been closed before.
+// been polled yet is lost. The Poll may already have been closed.
 func (w *Waker) Close() error {
 	number, ok := w.fd.Acquire()
 	if !ok {
