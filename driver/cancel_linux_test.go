@@ -319,3 +319,51 @@ func TestDescriptorOfDroppedOpenIsNotClosedTwice(t *testing.T) {
 		t.Errorf("the stale completion closed somebody's descriptor: %q, %v", link, err)
 	}
 }
+
+// TestCancelThatMissesItsTargetIsRepeated: kernels lose sight of a request for a
+// moment, and say that there is none.
+func TestCancelThatMissesItsTargetIsRepeated(t *testing.T) {
+	for _, answer := range []unix.Errno{unix.ENOENT, unix.EALREADY} {
+		f := newFake(t, 1)
+		f.deaf = true
+		b := driver.NewBare(f, 8)
+		o := nop(1)
+		if err := b.Admit(o); err != nil {
+			t.Fatal(err)
+		}
+		_ = b.Submit()
+		key := f.userData(1) &^ driver.TagMask
+		say := func(tag uint64, errno unix.Errno) {
+			f.inject(uring.CQE{UserData: tag | key, Res: -int32(errno)})
+			b.Dispatch()
+			_ = b.Submit()
+			f.cq = nil // what the kernel has answered by itself
+		}
+		check := func(what string, pauses, cancels int) {
+			t.Helper()
+			if len(f.pauses) != pauses || f.cancels != cancels {
+				t.Errorf("%v, %s: %d pauses and %d cancels, want %d and %d", answer, what, len(f.pauses), f.cancels, pauses, cancels)
+			}
+		}
+		say(driver.TagCancel, answer)
+		check("a request that is wanted", 0, 0)
+		b.GiveUp(o)
+		for i := range 20 {
+			say(driver.TagCancel, answer)
+			say(driver.TagCancel, answer) // to somebody else who asked
+			check("before the time is over", i+1, i)
+			say(driver.TagPause, unix.ETIME)
+			check("the time is over", i+1, i+1)
+		}
+		for i := range f.pauses[1:] {
+			if a, b := f.pauses[i].Addr, f.pauses[i+1].Addr; i < 10 && a == b || i >= 10 && a != b {
+				t.Errorf("the pauses do not grow to their longest: the %dth", i+1)
+			}
+		}
+		say(driver.TagCancel, answer)
+		f.complete(1, 0, 0)
+		b.Dispatch()
+		say(driver.TagPause, unix.ETIME)
+		check("a request that is gone", 21, 20)
+	}
+}

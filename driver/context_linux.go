@@ -25,13 +25,14 @@ type UringContext struct {
 	backlog backlog
 	lost    int // slots whose completion the kernel has lost; it may come all the same
 
-	timed       []*Op // to be stamped when they are submitted
-	unsubmitted fifo  // entries the kernel has not consumed, oldest first
-	again       *Op   // requests to submit once more
-	woken       *Op   // completed, their waiters not woken yet
-	unarmed     bool  // the poll tagged tagWake has ended
-	promoting   bool  // a promotion is under way, further up the stack
-	uncancelled bool  // a shutdown had no room for all the cancels it wants
+	timed       []*Op    // to be stamped when they are submitted
+	unsubmitted fifo     // entries the kernel has not consumed, oldest first
+	again       *Op      // requests to submit once more
+	missed      []uint64 // user_data of entries to queue, see miss
+	woken       *Op      // completed, their waiters not woken yet
+	unarmed     bool     // the poll tagged tagWake has ended
+	promoting   bool     // a promotion is under way, further up the stack
+	uncancelled bool     // a shutdown had no room for all the cancels it wants
 	cqes        [128]uring.CQE
 
 	// closing makes ECANCELED an answer, so that nothing is resubmitted, and
@@ -72,7 +73,8 @@ var _ kernel = (*uring.Ring)(nil)
 //	+---------+---------------------------------+
 const (
 	tagOp     uint64 = iota << 56 // a request; the key is its slot
-	tagCancel                     // an ASYNC_CANCEL; its result decides nothing
+	tagCancel                     // an ASYNC_CANCEL of that slot; at most it is repeated, see miss
+	tagPause                      // the time until it is
 	tagWake                       // the eventfd that wakes the thread
 	tagVoid                       // an entry that was made a no-op after it was rejected
 
@@ -250,20 +252,6 @@ func (u *UringContext) void(sqe *uring.SQE) {
 	u.unsubmitted.push(entry{sqe: sqe})
 }
 
-// pushCancel asks the kernel to give up the request in slot key. What the
-// kernel answers to that is of no interest: only the request's own completion
-// ends it.
-func (u *UringContext) pushCancel(key slab.Key) error {
-	sqe, err := u.next()
-	if err != nil {
-		return err
-	}
-	sqe.PrepCancel(tagOp|uint64(key), 0)
-	sqe.UserData = tagCancel | uint64(key)
-	u.unsubmitted.push(entry{sqe: sqe})
-	return nil
-}
-
 // next is the next free entry; a full queue is flushed first.
 func (u *UringContext) next() (*uring.SQE, error) {
 	for try := 0; ; try++ {
@@ -293,6 +281,7 @@ func (u *UringContext) submitGetEvents() error { return u.enter(true) }
 func (u *UringContext) enter(getEvents bool) error {
 	for try := 0; ; try++ {
 		u.resubmit()
+		u.repeatCancels()
 		if !getEvents && u.ring.Queued() == 0 {
 			return nil
 		}
@@ -307,7 +296,7 @@ func (u *UringContext) enter(getEvents bool) error {
 		}
 		u.accept(n)
 		again, err := u.answer(n, err)
-		if !again && (err != nil || u.again == nil) { // else there is room now for those
+		if !again && (err != nil || u.again == nil && len(u.missed) == 0) { // else there is room now for those
 			return err
 		}
 		if n == 0 {
@@ -457,6 +446,7 @@ func (u *UringContext) dispatchCompletions() int {
 		u.abandonAll()
 	}
 	u.resubmit()
+	u.repeatCancels()
 	u.promote()
 	return total
 }
@@ -466,6 +456,9 @@ func (u *UringContext) dispatchCompletions() int {
 func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 	switch c.UserData & tagMask {
 	case tagOp:
+	case tagCancel, tagPause:
+		u.miss(c)
+		return at
 	case tagWake:
 		u.unarmed = u.unarmed || !c.More()
 		return at

@@ -95,10 +95,12 @@ var scenarios = []scenario{
 	{name: "shared: lost or not", kernel: scriptedKernel{faults: []unix.Errno{unix.EBADR}}, jobs: []plan{{early: true}, {opens: true}}},
 	{name: "shared: lost", kernel: scriptedKernel{faults: []unix.Errno{unix.EBADR}, losing: true}, jobs: []plan{{early: true}, {}}},
 	{name: "shared: cancelled unasked", kernel: scriptedKernel{unasked: 1}, jobs: []plan{{leaves: true}, {opens: true}}},
+	{name: "shared: cancel that misses", kernel: scriptedKernel{blind: 2}, jobs: []plan{{leaves: true, hangs: true}, {asked: true, hangs: true}}},
 	{name: "shared: shutdown of one", jobs: []plan{{leaves: true, opens: true}}, shutdown: true},
 	{name: "shared: shutdown after a loss", kernel: scriptedKernel{faults: []unix.Errno{unix.EBADR}, losing: true}, jobs: []plan{{}}, shutdown: true},
 	{name: "shared: shutdown of one that hangs", jobs: []plan{{hangs: true}}, shutdown: true},
 	{name: "shared: shutdown that expires", kernel: scriptedKernel{deaf: true}, jobs: []plan{{hangs: true, early: true}}, shutdown: true, expires: true},
+	{name: "shared: shutdown whose cancels miss", kernel: scriptedKernel{blind: 2, size: 1}, jobs: []plan{{hangs: true}, {hangs: true}}, shutdown: true},
 	{name: "shared: shutdown with a full queue", kernel: scriptedKernel{size: 1, faults: []unix.Errno{unix.EAGAIN}}, jobs: []plan{{hangs: true}, {hangs: true}}, shutdown: true},
 	{name: "shared: cancelled unasked, shutdown", kernel: scriptedKernel{size: 1, unasked: 1, faults: []unix.Errno{unix.EAGAIN}}, jobs: []plan{{hangs: true}}, shutdown: true},
 	{name: "shared: three paced, one at a time", jobs: []plan{{paced: true}, {paced: true}, {paced: true}}, depth: 1},
@@ -112,6 +114,8 @@ var scenarios = []scenario{
 	{name: "thread: deferred, short, interrupted", kernel: scriptedKernel{when: deferred, short: 1, faults: []unix.Errno{unix.EINTR}}, jobs: []plan{{}, {asked: true, hangs: true}}, mode: SubmitThread},
 	{name: "thread: refused", kernel: scriptedKernel{when: deferred, faults: []unix.Errno{unix.EINVAL, unix.EBUSY}}, jobs: []plan{{}, {}}, mode: SubmitThread},
 	{name: "thread: the poll ends", kernel: scriptedKernel{cut: 1}, jobs: []plan{{}, {after: 1}}, mode: SubmitThread},
+	{name: "thread: cancel that misses", kernel: scriptedKernel{blind: 2, when: deferred}, jobs: []plan{{leaves: true, hangs: true}, {asked: true, hangs: true}}, mode: SubmitThread},
+	{name: "thread: shutdown whose cancels miss", kernel: scriptedKernel{blind: 2, when: deferred}, jobs: []plan{{hangs: true}, {hangs: true}}, mode: SubmitThread, shutdown: true},
 	{name: "thread: shutdown of two", kernel: scriptedKernel{when: deferred}, jobs: []plan{{hangs: true}, {leaves: true, opens: true}}, mode: SubmitThread, shutdown: true},
 	{name: "thread: shutdown that expires", kernel: scriptedKernel{deaf: true, when: deferred}, jobs: []plan{{hangs: true}, {}}, mode: SubmitThread, shutdown: true, expires: true},
 
@@ -119,6 +123,7 @@ var scenarios = []scenario{
 	{name: "hold: one", hold: true, jobs: []plan{{}}},
 	{name: "hold: two", hold: true, jobs: []plan{{}, {opens: true}}},
 	{name: "hold: one that may be left", hold: true, jobs: []plan{{leaves: true, opens: true, early: true}}},
+	{name: "hold: cancel that misses", kernel: scriptedKernel{blind: 2}, hold: true, jobs: []plan{{asked: true, hangs: true}}},
 	{name: "hold: one that may be cancelled", hold: true, jobs: []plan{{asked: true, hangs: true}}},
 
 	// The same, atomic operation by atomic operation.

@@ -17,6 +17,7 @@ type Kernel = kernel
 const (
 	TagOp     = tagOp
 	TagCancel = tagCancel
+	TagPause  = tagPause
 	TagWake   = tagWake
 	TagVoid   = tagVoid
 	TagMask   = tagMask

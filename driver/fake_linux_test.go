@@ -37,9 +37,10 @@ type fakeKernel struct {
 	backlog []uring.CQE // completions that did not fit
 	script  []reply
 	enters  int
-	voided  int // no-ops with TagVoid that have run
-	cancels int // requests to cancel that were taken
-	most    int // most requests the kernel has had at once
+	voided  int         // no-ops with TagVoid that have run
+	cancels int         // requests to cancel that were taken
+	pauses  []uring.SQE // timeouts that are not over before the test says so
+	most    int         // most requests the kernel has had at once
 	order   []uint64
 	deaf    bool
 	prompt  bool
@@ -178,6 +179,9 @@ func (f *fakeKernel) take(sqe uring.SQE) {
 	switch sqe.UserData & driver.TagMask {
 	case driver.TagWake:
 		f.wakefd, f.wakeTag = int(sqe.Fd), sqe.UserData
+		return
+	case driver.TagPause:
+		f.pauses = append(f.pauses, sqe)
 		return
 	case driver.TagVoid:
 		if sqe.Opcode != uring.OpNop {

@@ -58,11 +58,13 @@ type Op struct {
 	pinner  runtime.Pinner
 	res     int32
 	flags   uring.CQEFlags
-	partial bool // a first completion has set res; the terminal one does not
-	lost    bool // a stand-in that keeps memory whose completion was lost
-	again   bool // the kernel has ended it, and it waits to be submitted once more
-	told    bool // a shutdown has asked the kernel to give it up
-	cancel  bool // in the submitter's queue: not a request but the wish to cancel target
+	partial bool  // a first completion has set res; the terminal one does not
+	lost    bool  // a stand-in that keeps memory whose completion was lost
+	again   bool  // the kernel has ended it, and it waits to be submitted once more
+	told    bool  // a shutdown has asked the kernel to give it up
+	pausing bool  // the kernel will be asked to give it up once more, after a pause
+	misses  uint8 // how often it was not found when the kernel was asked to
+	cancel  bool  // in the submitter's queue: not a request but the wish to cancel target
 	target  *Op
 	home    home // where it was registered, for CancelOp
 
@@ -132,7 +134,8 @@ func (o *Op) reset() {
 	o.asked.Store(false)
 	o.place.Store(0)
 	o.next, o.target = nil, nil
-	o.res, o.flags, o.partial, o.again, o.told = 0, 0, false, false, false
+	o.res, o.flags, o.partial, o.again = 0, 0, false, false
+	o.told, o.pausing, o.misses = false, false, 0
 	if o.Timed {
 		o.queued, o.taken = now(), 0
 	}

@@ -47,6 +47,8 @@ type scriptedKernel struct {
 	twice   int          // terminal completions that are posted once more
 	losing  bool         // EBADR loses a completion
 	deaf    bool         // does not hear of requests to cancel
+	blind   int          // requests to cancel that do not find what is there
+	pauses  []uint64     // timeouts: what to answer when they are over
 	cut     int          // multishot polls that end by themselves
 
 	clocked bool // time passes: for models in which it is looked at
@@ -230,6 +232,8 @@ func (k *scriptedKernel) take(sqe uring.SQE) {
 		}
 	case tagCancel:
 		k.cancel(sqe)
+	case tagPause:
+		k.pauses = append(k.pauses, sqe.UserData)
 	case tagOp:
 		j := k.r.model.(*world).job(sqe)
 		if j == nil || sqe.Opcode == 255 {
@@ -247,10 +251,16 @@ func (k *scriptedKernel) take(sqe uring.SQE) {
 func (k *scriptedKernel) cancel(sqe uring.SQE) {
 	res := -int32(unix.ENOENT)
 	for _, c := range k.has {
-		if c.sqe.UserData == sqe.Addr && !k.deaf {
-			c.cancelled = true
-			res = 0
+		if c.sqe.UserData != sqe.Addr || k.deaf {
+			continue
 		}
+		if k.blind > 0 && k.r.choose(2) == 1 {
+			k.blind--
+			k.r.note("does not find %s", c.job)
+			continue
+		}
+		c.cancelled = true
+		res = 0
 	}
 	k.post(uring.CQE{UserData: sqe.UserData, Res: res})
 }
@@ -310,6 +320,7 @@ const (
 	eventUnasked                  // cancels what nobody wanted cancelled
 	eventTwice                    // a completion for what was completed before
 	eventWork                     // runs task work
+	eventPause                    // the oldest timeout is over
 )
 
 func (e event) String() string {
@@ -324,6 +335,8 @@ func (e event) String() string {
 		return fmt.Sprintf("cancels %s unasked", e.c.job)
 	case eventTwice:
 		return fmt.Sprintf("completes %s once more", e.c.job)
+	case eventPause:
+		return "ends a timeout"
 	}
 	return "runs task work"
 }
@@ -345,6 +358,9 @@ func (k *scriptedKernel) do(e event) {
 		k.post(uring.CQE{UserData: c.sqe.UserData, Res: strange})
 	case eventWork:
 		k.getEvents()
+	case eventPause:
+		k.post(uring.CQE{UserData: k.pauses[0], Res: -int32(unix.ETIME)})
+		k.pauses = k.pauses[1:]
 	}
 }
 
@@ -379,12 +395,15 @@ func (k *scriptedKernel) events() []event {
 	if k.when == coop && len(k.work) > 0 {
 		list = append(list, event{kind: eventWork})
 	}
+	if k.elapses() {
+		list = append(list, event{kind: eventPause})
+	}
 	return list
 }
 
 // possible tells whether there are any, without listing them.
 func (k *scriptedKernel) possible() bool {
-	if k.when == coop && len(k.work) > 0 || k.twice > 0 && len(k.ended) > 0 {
+	if k.when == coop && len(k.work) > 0 || k.twice > 0 && len(k.ended) > 0 || k.elapses() {
 		return true
 	}
 	for _, c := range k.has {
@@ -395,6 +414,10 @@ func (k *scriptedKernel) possible() bool {
 	}
 	return false
 }
+
+// elapses says that a timeout can come to its end. To a kernel that does not hear
+// of requests to cancel, no second one makes a difference.
+func (k *scriptedKernel) elapses() bool { return len(k.pauses) > 0 && !k.deaf }
 
 // strange is the result of answers that come twice.
 const strange = 0x5555

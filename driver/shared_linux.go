@@ -119,6 +119,7 @@ func (s *shared) cancel(o *Op) {
 		_ = u.pushCancel(o.key())
 		_ = u.submitGetEvents()
 		u.dispatchCompletions()
+		_ = u.submit() // what follows if it was not found
 	}
 	list := u.takeWoken()
 	s.mu.Unlock()

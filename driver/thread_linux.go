@@ -70,6 +70,7 @@ func newThread(open opener, entries uint32, depth int, c *counters, ready func(k
 func (t *thread) run(open opener, entries uint32, ready func(kernel) error, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer keepPreemptionAway()()
 	u := &t.context
 	err := u.tryInit(open, entries, uring.Config{
 		Flags:    threadFlags,

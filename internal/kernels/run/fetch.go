@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Debian's archive, unless this machine's apt is set up to use another mirror.
@@ -29,16 +30,24 @@ func kernelFile(s settings, m *machine) string {
 
 // fetchKernels sees to it that the cache has the kernel of every machine. One
 // that it has already is kept: remove the directory to have the newest.
+// All are fetched at the same time: most of it is waiting.
 func fetchKernels(ctx context.Context, s settings, list []*machine) error {
-	for _, m := range list {
-		if m.suite == "" || cached(kernelFile(s, m)) {
+	var all sync.WaitGroup
+	failed := make([]error, len(list))
+	begun := map[string]bool{}
+	for i, m := range list {
+		if m.suite == "" || begun[kernelFile(s, m)] || cached(kernelFile(s, m)) {
 			continue
 		}
-		if err := fetch(ctx, s, m); err != nil {
-			return fmt.Errorf("kernel of %s for %s: %w", m.suite, m.kernelFor(), err)
-		}
+		begun[kernelFile(s, m)] = true
+		all.Go(func() {
+			if err := fetch(ctx, s, m); err != nil {
+				failed[i] = fmt.Errorf("kernel of %s for %s: %w", m.suite, m.kernelFor(), err)
+			}
+		})
 	}
-	return nil
+	all.Wait()
+	return errors.Join(failed...)
 }
 
 // cached reports whether the file is there and has the checksum it was stored

@@ -41,7 +41,7 @@ var (
 
 // machines are in an order that lets the long ones begin first.
 var machines = []*machine{
-	{name: "amd64-6.1", arch: "amd64", suite: "bookworm", memory: 1024, patterns: some, without: lostRequests,
+	{name: "amd64-6.1", arch: "amd64", suite: "bookworm", memory: 1024, patterns: some,
 		wantState: "usable", wantBackend: "uring", wantSubmit: "thread"},
 	{name: "amd64-5.10", arch: "amd64", suite: "bullseye", memory: 1024, patterns: some,
 		wantState: "usable", wantBackend: "uring", wantSubmit: "shared"},
@@ -49,7 +49,7 @@ var machines = []*machine{
 		env:       []string{"EDDY_TEST_SYSCTL=1"}, // the machine is the tests' own
 		wantState: "usable", wantBackend: "uring", wantSubmit: "thread"},
 	{name: "arm64-6.1", arch: "arm64", suite: "bookworm", memory: 1024, patterns: some,
-		without:   []omission{lostRequests[0], races, errnos},
+		without:   []omission{races, errnos},
 		only:      append([]string{"eddy", "driver", "poll", "probe"}, small...),
 		wantState: "usable", wantBackend: "uring", wantSubmit: "thread"},
 	{name: "amd64-6.12-disabled", arch: "amd64", suite: "trixie", memory: 1024, sysctls: disabled, patterns: some,

@@ -46,8 +46,8 @@ func main() {
 	flag.StringVar(&s.suites, "suites", "", "only the packages with these `names`, separated by commas")
 	flag.StringVar(&s.run, "run", "", "only the tests that match the `pattern`")
 	flag.IntVar(&s.parallel, "j", 2, "machines at a `time`")
-	flag.DurationVar(&s.timeout, "timeout", 5*time.Minute, "for one machine")
-	flag.DurationVar(&s.limit, "limit", 11*time.Minute, "for all machines")
+	flag.DurationVar(&s.timeout, "timeout", 7*time.Minute, "for one machine")
+	flag.DurationVar(&s.limit, "limit", 14*time.Minute, "for all machines, with the fetching")
 	flag.BoolVar(&s.verbose, "v", false, "name every skipped test")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -86,6 +86,9 @@ func runAll(ctx context.Context, s settings) ([]*report, error) {
 	}
 	if s.cache == "" {
 		return nil, fmt.Errorf("no directory for kernels: set EDDY_KERNELS")
+	}
+	if err := require(s, list); err != nil {
+		return nil, err
 	}
 	if s.logs == "" {
 		s.logs = filepath.Join(s.cache, "logs")

@@ -44,10 +44,6 @@ var frugal = prefixes(
 // prefixes is the pattern of the tests whose names begin so.
 func prefixes(names ...string) string { return "^Test(" + strings.Join(names, "|") + ")" }
 
-// lostRequest is why tests are left out on kernels before 6.10.
-const lostRequest = "the kernel's bug: io-wq loses sight of a request that a worker is just taking, " +
-	"so that it is not cancelled (Linux 5.18 to 6.9)"
-
 // tooLong is why tests of suites that are run otherwise are left out.
 const tooLong = "for time: it is run on the other machines"
 
@@ -59,8 +55,3 @@ var (
 // bigEndianControl is a test that qemu-user cannot run: it does not swap the
 // bytes of control data that it does not know, such as UDP_SEGMENT.
 var bigEndianControl = omission{"eddy", "TestCutDatagramsArriveAsOne", "qemu-user does not translate the control data"}
-
-var lostRequests = []omission{
-	{"driver", "TestOpenThatNobodyCompletesIsCancelled", lostRequest},
-	{"driver", "TestCancelRacingCompletionEndsExactlyOneWay/pipe", lostRequest},
-}

@@ -19,15 +19,12 @@ import (
 // insideArgument makes this program the one inside the namespaces, see runUser.
 const insideArgument = "inside"
 
-// processors are those that user-mode emulators exist for, and how their
-// executables begin.
-var processors = map[string]struct {
-	program string
-	elf     [20]byte // of an executable, up to e_machine
-}{
-	"386":   {"qemu-i386-static", elfHeader(1, 1, 3)},
-	"arm64": {"qemu-aarch64-static", elfHeader(2, 1, 183)},
-	"s390x": {"qemu-s390x-static", elfHeader(2, 2, 22)},
+// executables is how those of the processors begin that user-mode emulators
+// exist for, up to e_machine.
+var executables = map[string][20]byte{
+	"386":   elfHeader(1, 1, 3),
+	"arm64": elfHeader(2, 1, 183),
+	"s390x": elfHeader(2, 2, 22),
 }
 
 // elfHeader is the beginning of an executable: class 1 is 32 bits and 2 is 64,
@@ -43,20 +40,20 @@ func elfHeader(class, order, machine byte) [20]byte {
 // executables (Documentation/admin-guide/binfmt-misc.rst). The operating system
 // in the header does not matter, nor whether the file is position independent.
 func registration(arch, emulator string) string {
-	p := processors[arch]
+	elf := executables[arch]
 	mask := [20]byte{}
 	for i := range mask {
 		mask[i] = 0xff
 	}
 	mask[7] = 0
-	if p.elf[5] == 1 {
+	if elf[5] == 1 {
 		mask[16] = 0xfe
 	} else {
 		mask[17] = 0xfe
 	}
 	var magic, bits strings.Builder
 	for i := range mask {
-		fmt.Fprintf(&magic, `\x%02x`, p.elf[i])
+		fmt.Fprintf(&magic, `\x%02x`, elf[i])
 		fmt.Fprintf(&bits, `\x%02x`, mask[i])
 	}
 	return fmt.Sprintf(":eddy-%s:M::%s:%s:%s:F", arch, magic.String(), bits.String(), emulator)
@@ -90,7 +87,7 @@ func runUser(ctx context.Context, m *machine, b *binaries, r *report, log io.Wri
 		return err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return fmt.Errorf("user, mount and process namespaces, which a container may be refused: %w", err)
 	}
 	read := listen(out, &r.transcript, log)
 	err = cmd.Wait()
@@ -119,7 +116,7 @@ func inside(args []string) int {
 }
 
 func runInside(arch, dir, planFile string) error {
-	emulator, err := exec.LookPath(processors[arch].program)
+	emulator, err := exec.LookPath(userEmulators[arch])
 	if err != nil {
 		return err
 	}
