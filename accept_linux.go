@@ -3,6 +3,7 @@ package eddy
 import (
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -15,10 +16,9 @@ import (
 // listening is a listening socket in a loop's registry. Its readiness stays until
 // accept4(2) says EAGAIN, so that one event lets in everybody who waits.
 type listening struct {
-	*socket
-	driver *Driver
-	loops  *loops
-	kind   socketKind // of what it accepts
+	*socket // its kind is that of what it accepts
+	driver  *Driver
+	loops   *loops
 
 	// setEach is whether the options, keepAlive among them, are set on each
 	// connection, as std does, instead of being inherited.
@@ -113,7 +113,7 @@ func (l *listening) setUnlinkOnClose(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.unlink = ""
-	if address, ok := l.local.(*net.UnixAddr); ok && on {
+	if address, ok := l.local.(*net.UnixAddr); ok && on && !strings.HasPrefix(address.Name, "@") {
 		l.unlink = address.Name
 	}
 }

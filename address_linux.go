@@ -2,7 +2,6 @@ package eddy
 
 import (
 	"net"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +13,7 @@ func addressOf(network string, sa unix.Sockaddr) net.Addr {
 	case *unix.SockaddrInet4:
 		return inetAddress(network, sa.Addr[:], sa.Port, "")
 	case *unix.SockaddrInet6:
-		return inetAddress(network, sa.Addr[:], sa.Port, zoneOf(sa.ZoneId))
+		return inetAddress(network, sa.Addr[:], sa.Port, zoneOf(int(sa.ZoneId)))
 	case *unix.SockaddrUnix:
 		return &net.UnixAddr{Name: sa.Name, Net: network}
 	}
@@ -30,12 +29,9 @@ func inetAddress(network string, ip []byte, port int, zone string) net.Addr {
 }
 
 // zoneOf is the name of an interface, or its number if it has none any more.
-func zoneOf(index uint32) string {
+func zoneOf(index int) string {
 	if index == 0 {
 		return ""
 	}
-	if i, err := net.InterfaceByIndex(int(index)); err == nil {
-		return i.Name
-	}
-	return strconv.Itoa(int(index))
+	return zones.name(index)
 }

@@ -11,9 +11,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// take duplicates the descriptor of something of std's and closes the original.
-// The duplicate is the same open socket, with its options and its queue.
-func take(what any, closeIt func() error) (fd int, err error) {
+// take puts something of std's in the loop's registry, and closes it then. If
+// anything fails it is still the caller's.
+func (l *loop) take(what any, closeIt func() error, network string, local, remote net.Addr) (*socket, error) {
+	fd, err := duplicate(what)
+	if err != nil {
+		return nil, err
+	}
+	s, err := l.open(fd, kindOf(fd, network), network, local, remote)
+	if err != nil {
+		return nil, err
+	}
+	if err := closeIt(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// duplicate is another descriptor of something of std's: of the same open socket,
+// with its options and its queue.
+func duplicate(what any) (fd int, err error) {
 	conn, ok := what.(syscall.Conn)
 	if !ok {
 		return -1, fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errUnsupported)
@@ -32,13 +49,8 @@ func take(what any, closeIt func() error) (fd int, err error) {
 		return -1, os.NewSyscallError("fcntl", err)
 	}
 	if err = unix.SetNonblock(fd, true); err != nil {
-		err = os.NewSyscallError("fcntl", err)
-	} else {
-		err = closeIt()
-	}
-	if err != nil {
 		_ = unix.Close(fd)
-		return -1, err
+		return -1, os.NewSyscallError("fcntl", err)
 	}
 	return fd, nil
 }
@@ -61,16 +73,15 @@ func kindOf(fd int, network string) socketKind {
 }
 
 func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, error) {
-	local, remote := c.LocalAddr(), c.RemoteAddr()
 	loop, err := l.loops.pick(d)
 	if err != nil {
 		return nil, err
 	}
-	fd, err := take(c, c.Close)
+	s, err := loop.take(c, c.Close, network, c.LocalAddr(), c.RemoteAddr())
 	if err != nil {
 		return nil, err
 	}
-	return loop.open(fd, kindOf(fd, network), network, local, remote)
+	return s, nil
 }
 
 func (l *linux) adoptListener(d *Driver, n net.Listener, network string, keepAlive net.KeepAliveConfig) (acceptor, error) {
@@ -78,20 +89,17 @@ func (l *linux) adoptListener(d *Driver, n net.Listener, network string, keepAli
 	if err != nil {
 		return nil, err
 	}
-	if u, ok := n.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
+	closeIt := func() error {
+		if u, ok := n.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false) // the name is ours now
+		}
+		return n.Close()
 	}
-	local := n.Addr()
-	fd, err := take(n, n.Close)
+	socket, err := loop.take(n, closeIt, network, n.Addr(), nil)
 	if err != nil {
 		return nil, err
 	}
-	kind := kindOf(fd, network)
-	socket, err := loop.open(fd, 0, network, local, nil)
-	if err != nil {
-		return nil, err
-	}
-	listening := &listening{socket: socket, driver: d, loops: &l.loops, kind: kind, keepAlive: keepAlive}
+	listening := &listening{socket: socket, driver: d, loops: &l.loops, keepAlive: keepAlive}
 	if strings.HasPrefix(network, "tcp") {
 		// The connections inherit them, unless the listening socket has none: one
 		// of MPTCP has no TCP_KEEPIDLE before Linux 6.11.

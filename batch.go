@@ -6,22 +6,24 @@ import (
 	"os"
 )
 
-// BatchRead is one read of a batch.
+// BatchRead is one read of a [File.ReadBatch]. The caller sets Buf and Off;
+// ReadBatch sets N and Err.
 type BatchRead struct {
-	Buf []byte // where to, in full
-	Off int64  // where from, in bytes
+	Buf []byte // the buffer to fill
+	Off int64  // the offset in the file, in bytes
 
-	N   int   // out: how much of Buf was read
-	Err error // out: why it was not all, io.EOF at the end of the file
+	N   int   // set by ReadBatch: how many bytes were read
+	Err error // set by ReadBatch: why Buf was not filled; io.EOF at the end of the file
 }
 
-// ReadBatch does many reads at once and returns when all of them have ended,
-// with the first Err in the order of the slice, nil if every Buf is full. On the
-// ring a batch costs little more than one read.
+// ReadBatch performs many reads at once and returns when all of them have
+// ended. It sets N and Err of each, and returns the first Err in the order of
+// the slice, or nil if every Buf was filled. The order in which the reads are
+// done is not defined. On the ring a batch costs little more than one read.
 //
-// If ctx ends, or the read deadline passes, reads that have not ended by then
-// have ctx.Err() or os.ErrDeadlineExceeded for an Err, and no Buf is touched
-// any more. The buffers must not overlap.
+// If ctx ends, or the read deadline passes, the reads that have not ended by
+// then get ctx.Err() or os.ErrDeadlineExceeded, each in an *fs.PathError, and
+// no Buf is written to any more. The buffers must not overlap.
 func (f *File) ReadBatch(ctx context.Context, reads []BatchRead) error {
 	if err := f.acquire("read"); err != nil {
 		return refuse(reads, err)
@@ -85,8 +87,3 @@ func (f *File) batch(reads []BatchRead, s *stops) {
 
 // unfinished tells whether the engine has something to do for the read.
 func (r *BatchRead) unfinished() bool { return r.Err == nil && r.N < len(r.Buf) }
-
-// rest is the read that is still to be done.
-func (r *BatchRead) rest(f *File) transfer {
-	return transfer{f, kindRead, r.Buf[r.N:], r.Off + int64(r.N)}
-}

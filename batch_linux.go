@@ -73,6 +73,11 @@ func (b *batch) add(f *File, r *BatchRead, owned bool) {
 	b.reads = append(b.reads, r)
 }
 
+// rest is the read that is still to be done.
+func (r *BatchRead) rest(f *File) transfer {
+	return transfer{f, kindRead, r.Buf[r.N:], r.Off + int64(r.N)}
+}
+
 // launchBatch registers all requests, together or, where that cannot be, one
 // by one. A request that could not be registered is replaced by nil; its read
 // has the error, or is left unfinished if a plain call has to do it.

@@ -7,26 +7,27 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// Backend says by what means a driver does its work.
+// A Backend is the set of kernel facilities that a driver uses.
 type Backend uint8
 
 const (
-	// BackendAuto is the best there is: on Linux epoll for readiness and, for
-	// files, whatever is measured to be fastest of a plain system call and a
-	// ring; elsewhere BackendPortable. The environment variable EDDY_BACKEND,
-	// set to "uring", "epoll" or "portable", overrides it.
+	// BackendAuto chooses the best that is available. On Linux that is epoll for
+	// readiness and, for files, whichever of plain system calls and a ring is
+	// measured to be faster; without io_uring, plain system calls. Elsewhere it is
+	// BackendPortable. The environment variable EDDY_BACKEND, set to "uring", "epoll"
+	// or "portable", overrides it.
 	BackendAuto Backend = iota
 
-	// BackendURing puts every file operation on the ring, whether that is the
-	// fastest way or not. New fails where io_uring is not to be had.
+	// BackendURing is epoll for readiness, and the ring for every file operation,
+	// whether that is the fastest way or not. New fails if io_uring is not available.
 	BackendURing
 
-	// BackendEpoll is Linux without io_uring: epoll for readiness, plain
-	// system calls for files. An operation that has to be left before it ends
-	// costs a goroutine and a thread for as long as it takes.
+	// BackendEpoll is Linux without io_uring: epoll for readiness, plain system calls
+	// for files. An operation that is abandoned occupies a goroutine and a thread
+	// until the kernel has finished it.
 	BackendEpoll
 
-	// BackendPortable is std's poller and os.File, on every system Go has.
+	// BackendPortable is package net and os.File, on every system that Go supports.
 	BackendPortable
 )
 
@@ -40,10 +41,15 @@ func (b Backend) String() string {
 	return fmt.Sprintf("Backend(%d)", uint8(b))
 }
 
+// mostLoops is far more than there are processors to turn them; each takes some
+// descriptors.
+const mostLoops = 1024
+
 // environment is the variable that overrides BackendAuto.
 const environment = "EDDY_BACKEND"
 
-// ParseBackend is the inverse of Backend.String.
+// ParseBackend returns the backend that has the given name. It is the inverse
+// of [Backend.String], and returns an error for any other string.
 func ParseBackend(s string) (Backend, error) {
 	for i, name := range backendNames {
 		if s == name {
@@ -53,31 +59,36 @@ func ParseBackend(s string) (Backend, error) {
 	return 0, fmt.Errorf("eddy: there is no backend %q; there are auto, uring, epoll and portable", s)
 }
 
-// Config says how a driver is set up. The zero value is a good one.
+// Config configures a driver for [New]. The zero value is a good choice.
 type Config struct {
-	// Backend says by what means the work is done.
+	// Backend is what the driver uses. BackendAuto, the zero value, leaves the choice
+	// to the environment and the driver.
 	Backend Backend
 
-	// RingEntries is the size of the ring's submission queue, 1 to
-	// driver.MaxRingEntries; the kernel rounds up to a power of two. 0 means
-	// driver.DefaultRingSize. It does not limit the requests in flight.
+	// RingEntries is the size of the ring's submission queue, from 1 to
+	// driver.MaxRingEntries; the kernel rounds it up to a power of two. 0 means
+	// driver.DefaultRingSize. It does not limit the number of requests in flight.
 	RingEntries uint32
 
-	// Submit says which thread hands requests to the kernel.
+	// Submit says which thread hands requests to the kernel. The zero value,
+	// driver.SubmitAuto, decides by the number of processors and by what the kernel
+	// supports.
 	Submit driver.SubmitMode
 
-	// Depth, Workers and Holds are those of driver.Config.
+	// Depth, Workers and Holds have the meaning, the ranges and the defaults of the
+	// fields of driver.Config that have the same names.
 	Depth   int
 	Workers uint32
 	Holds   int
 
-	// Loops is over how many registries sockets are spread, each turned by a
-	// goroutine of its own. 0 means GOMAXPROCS, but not more than pay.
+	// Loops is the number of event loops over which sockets are spread; each has a
+	// goroutine of its own. 0 means GOMAXPROCS, but at most 8. Negative values, and
+	// those above 1024, are refused.
 	Loops int
 
-	// NoHolds makes a reader with nothing to read sleep at once, however
-	// saturated the processor is. By default it looks once more, and waits for
-	// some microseconds in the kernel, while that is found to pay.
+	// NoHolds makes a reader with nothing to read park at once, even if the processor
+	// is saturated. Otherwise it looks once more, and then waits for some
+	// microseconds in the kernel, as long as that tends to pay off.
 	NoHolds bool
 }
 
@@ -93,8 +104,8 @@ func (c Config) resolve() (Config, error) {
 	if c.Submit > driver.SubmitThread {
 		return c, fmt.Errorf("eddy: there is no %v", c.Submit)
 	}
-	if c.Loops < 0 {
-		return c, fmt.Errorf("eddy: there cannot be %d loops", c.Loops)
+	if c.Loops < 0 || c.Loops > mostLoops {
+		return c, fmt.Errorf("eddy: there cannot be %d loops, but at most %d", c.Loops, mostLoops)
 	}
 	if c.Backend != BackendAuto {
 		return c, nil
@@ -109,20 +120,4 @@ func (c Config) resolve() (Config, error) {
 	}
 	c.Backend = b
 	return c, nil
-}
-
-// eventsPerTurn is how many readiness events a turn takes at most. One that
-// took so many may have left some.
-const eventsPerTurn = 128
-
-func (c Config) driver() driver.Config {
-	return driver.Config{
-		Events:      eventsPerTurn,
-		Submit:      c.Submit,
-		RingEntries: c.RingEntries,
-		Depth:       c.Depth,
-		Workers:     c.Workers,
-		Holds:       c.Holds,
-		NoRing:      c.Backend == BackendEpoll,
-	}
 }

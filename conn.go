@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// Conn is a connection: of the networks tcp, unix, unixpacket, or a connected
-// one of udp or unixgram. It does what *net.TCPConn, *net.UnixConn and
-// *net.UDPConn do, in the same words and with the same errors: *net.OpError with
-// net.ErrClosed, os.ErrDeadlineExceeded or an errno inside, and a bare io.EOF.
+// A Conn is a connection over TCP, or a Unix socket of the network unix or
+// unixpacket, or a connected socket of udp or unixgram. It has the methods of
+// *net.TCPConn, *net.UnixConn and *net.UDPConn, with the same errors: a
+// *net.OpError around net.ErrClosed, os.ErrDeadlineExceeded or an errno, and a
+// bare io.EOF.
 //
 // All methods may be called concurrently, Close included. Reads take turns with
-// reads and writes with writes.
+// other reads, and writes with other writes.
 //
 // Memory: a method that takes a []byte uses it until it returns and never
-// after. Read and Write allocate nothing.
+// after. Read and Write do not allocate.
 type Conn struct {
 	t transport
 }
@@ -69,8 +70,8 @@ func newConn(t transport) *Conn {
 
 func (c *Conn) ok() bool { return c != nil && c.t != nil }
 
-// Read reads what has arrived, waiting until something has. At the end of the
-// stream it returns io.EOF.
+// Read waits until something has arrived and reads up to len(p) bytes of it. At
+// the end of the stream it returns io.EOF.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -80,8 +81,8 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write writes all of p, waiting for room as long as it takes. If it returns
-// an error, n bytes were taken before.
+// Write writes all of p, waiting for buffer space as long as it takes. If it
+// returns an error, the count says how many bytes were taken before it.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -91,11 +92,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteString is Write of a string.
+// WriteString writes the bytes of s, like Write.
 func (c *Conn) WriteString(s string) (int, error) { return c.Write([]byte(s)) }
 
-// ReadContext is Read that also ends when ctx does, with its error. Nothing is
-// lost: what has not been read can be read later.
+// ReadContext is [Conn.Read], except that it also returns when ctx ends, with
+// ctx.Err() in a *net.OpError. No data is lost: what has not been read can be
+// read later.
 func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -105,8 +107,8 @@ func (c *Conn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// WriteContext is Write that also ends when ctx does, with its error; n bytes
-// have been written by then.
+// WriteContext is [Conn.Write], except that it also returns when ctx ends, with
+// ctx.Err() in a *net.OpError and the number of bytes written by then.
 func (c *Conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -116,10 +118,10 @@ func (c *Conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// WriteBuffers writes the buffers with writev(2) and takes what was written out
-// of v, as net.Buffers.WriteTo does on std's connections. (That method asks
-// for a method which only package net can have; given a Conn it makes a call for
-// each buffer. ReadFrom(v) gets here too.)
+// WriteBuffers writes the buffers with writev(2) and removes from v what was
+// written, as net.Buffers.WriteTo does on connections of package net. On other
+// connections, such as this one, net.Buffers.WriteTo makes one Write per
+// buffer, and so does io.Copy from a *net.Buffers; [Conn.ReadFrom] does not.
 func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -129,9 +131,10 @@ func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 	return n, err
 }
 
-// ReadFrom writes everything that r gives, for io.Copy. From a file (*os.File,
-// *File) it is sendfile(2), from another Conn splice(2), from a *net.Buffers
-// writev(2); of an *io.LimitedReader of these, too.
+// ReadFrom writes everything that r yields until io.EOF, for io.Copy. It uses
+// sendfile(2) if r is a file (*os.File or *File) and splice(2) if r is another
+// Conn, either also inside an *io.LimitedReader, and writev(2) if r is a
+// *net.Buffers.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -142,8 +145,8 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// WriteTo reads to the end and writes it all to w, for io.Copy. To another Conn
-// it is splice(2).
+// WriteTo reads until the end of the stream and writes everything to w, for
+// io.Copy. It uses splice(2) if w is another Conn.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -154,9 +157,10 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// Close closes the connection. Whoever is inside a call leaves it with
-// net.ErrClosed; the descriptor's number is free for others when the last of them
-// has left, and Close returns then. The second time it returns net.ErrClosed.
+// Close closes the connection. Calls in progress return with net.ErrClosed.
+// Close returns when the last of them has returned and the descriptor is
+// closed, so its number cannot be reused under a call. A second Close returns
+// net.ErrClosed.
 func (c *Conn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -164,7 +168,7 @@ func (c *Conn) Close() error {
 	return c.t.Close()
 }
 
-// CloseRead shuts down the reading half, shutdown(2).
+// CloseRead shuts down the reading half of the connection, see shutdown(2).
 func (c *Conn) CloseRead() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -172,7 +176,8 @@ func (c *Conn) CloseRead() error {
 	return c.t.closeRead()
 }
 
-// CloseWrite shuts down the writing half: the peer reads io.EOF, shutdown(2).
+// CloseWrite shuts down the writing half of the connection, see shutdown(2).
+// The peer then reads io.EOF.
 func (c *Conn) CloseWrite() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -180,7 +185,7 @@ func (c *Conn) CloseWrite() error {
 	return c.t.closeWrite()
 }
 
-// LocalAddr is the address of this end, a *net.TCPAddr, *net.UnixAddr or
+// LocalAddr returns the address of this end: a *net.TCPAddr, *net.UnixAddr or
 // *net.UDPAddr.
 func (c *Conn) LocalAddr() net.Addr {
 	if !c.ok() {
@@ -189,7 +194,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	return c.t.LocalAddr()
 }
 
-// RemoteAddr is the address of the other end.
+// RemoteAddr returns the address of the other end.
 func (c *Conn) RemoteAddr() net.Addr {
 	if !c.ok() {
 		return nil
@@ -197,7 +202,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	return c.t.RemoteAddr()
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline sets the read deadline and the write deadline.
 func (c *Conn) SetDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -205,9 +210,9 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	return c.t.SetDeadline(t)
 }
 
-// SetReadDeadline makes reads end with os.ErrDeadlineExceeded at t, those under
-// way included; the zero time means never. A later deadline makes the connection
-// usable again.
+// SetReadDeadline makes reads, including those in progress, fail with
+// os.ErrDeadlineExceeded at time t. The zero time means no deadline. After a
+// deadline has passed, setting a later one makes the connection usable again.
 func (c *Conn) SetReadDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -215,7 +220,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.t.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is SetReadDeadline for writes.
+// SetWriteDeadline is [Conn.SetReadDeadline] for writes.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -223,7 +228,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	return c.t.SetWriteDeadline(t)
 }
 
-// SetNoDelay switches TCP_NODELAY, which is on at first, tcp(7).
+// SetNoDelay sets TCP_NODELAY, tcp(7). It is on by default.
 func (c *Conn) SetNoDelay(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -231,7 +236,7 @@ func (c *Conn) SetNoDelay(on bool) error {
 	return c.t.setNoDelay(on)
 }
 
-// SetKeepAlive switches SO_KEEPALIVE, socket(7).
+// SetKeepAlive sets SO_KEEPALIVE, socket(7).
 func (c *Conn) SetKeepAlive(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -239,8 +244,9 @@ func (c *Conn) SetKeepAlive(on bool) error {
 	return c.t.setKeepAlive(on)
 }
 
-// SetKeepAlivePeriod sets how long the connection is idle before it is probed,
-// TCP_KEEPIDLE, in seconds rounded up.
+// SetKeepAlivePeriod sets how long the connection may be idle before the first
+// keep-alive probe: TCP_KEEPIDLE, tcp(7), rounded up to seconds. 0 means 15 s;
+// a negative value changes nothing.
 func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -248,8 +254,9 @@ func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.t.setKeepAlivePeriod(d)
 }
 
-// SetKeepAliveConfig sets all that tcp(7) knows of keep-alive; 0 means std's
-// default (15 s, 15 s, 9) and a negative value leaves it as it is.
+// SetKeepAliveConfig sets SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL and
+// TCP_KEEPCNT, tcp(7). In each field 0 means the default of package net (15 s,
+// 15 s, 9), and a negative value leaves the option as it is.
 func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -257,9 +264,10 @@ func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	return c.t.setKeepAliveConfig(config)
 }
 
-// SetLinger says what Close does with data not yet sent, SO_LINGER: negative, to
-// send it in the background; 0, to drop it and reset the connection; positive,
-// likewise to send it, for so many seconds.
+// SetLinger says what Close does with data that has not been sent yet:
+// SO_LINGER, socket(7). If seconds is negative, the data is sent in the
+// background. If it is 0, the data is dropped and the connection is reset. If
+// it is positive, the kernel keeps trying to send it for that many seconds.
 func (c *Conn) SetLinger(seconds int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -267,7 +275,8 @@ func (c *Conn) SetLinger(seconds int) error {
 	return c.t.setLinger(seconds)
 }
 
-// SetReadBuffer sets SO_RCVBUF, which the kernel doubles, socket(7).
+// SetReadBuffer sets SO_RCVBUF, in bytes. The kernel doubles the value, see
+// socket(7).
 func (c *Conn) SetReadBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -275,7 +284,8 @@ func (c *Conn) SetReadBuffer(bytes int) error {
 	return c.t.setReadBuffer(bytes)
 }
 
-// SetWriteBuffer sets SO_SNDBUF, which the kernel doubles, socket(7).
+// SetWriteBuffer sets SO_SNDBUF, in bytes. The kernel doubles the value, see
+// socket(7).
 func (c *Conn) SetWriteBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -283,9 +293,9 @@ func (c *Conn) SetWriteBuffer(bytes int) error {
 	return c.t.setWriteBuffer(bytes)
 }
 
-// SyscallConn gives access to the descriptor, as std's does: for socket options,
-// SO_PEERCRED, and calls that eddy has not. The functions passed to Read and
-// Write should not block.
+// SyscallConn gives access to the descriptor, as it does for connections of
+// package net: for socket options, SO_PEERCRED, and system calls that eddy does
+// not wrap. Functions passed to Read and Write of the result should not block.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -325,8 +335,8 @@ func (r rawConn) Write(f func(fd uintptr) bool) error {
 	return err
 }
 
-// File is a duplicate of the descriptor, as std's is: close both. It is in
-// non-blocking mode.
+// File returns a duplicate of the descriptor, in non-blocking mode. Closing the
+// file does not close the connection, nor the other way round.
 func (c *Conn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -336,7 +346,9 @@ func (c *Conn) File() (*os.File, error) {
 	return f, err
 }
 
-// MultipathTCP reports whether the connection uses MPTCP, Linux 5.16.
+// MultipathTCP reports whether the connection uses MPTCP: SO_PROTOCOL is
+// IPPROTO_MPTCP, socket(7), Linux 5.6. As in package net, a socket that has
+// fallen back to TCP does not count where the kernel tells, from Linux 5.16 on.
 func (c *Conn) MultipathTCP() (bool, error) {
 	if !c.ok() {
 		return false, syscall.EINVAL

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +18,7 @@ import (
 // portableConn is a connection of std's.
 type portableConn struct {
 	net.Conn
+	network     string
 	sockets     *portableSockets
 	down        atomic.Bool // shutdown was called
 	read, write interruption
@@ -32,11 +35,11 @@ type interruption struct {
 	shut  bool // so has shutdown, for good
 }
 
-// long is in the past.
+// longAgo is in the past.
 var longAgo = time.Unix(1, 0)
 
-func (d *Driver) newPortableConn(n net.Conn) *portableConn {
-	c := &portableConn{Conn: n, sockets: d.system.(portableSystem).sockets}
+func (d *Driver) newPortableConn(n net.Conn, network string) *portableConn {
+	c := &portableConn{Conn: n, network: network, sockets: d.system.(portableSystem).sockets}
 	c.read.turn = make(chan struct{}, 1)
 	c.write.turn = make(chan struct{}, 1)
 	c.sockets.add(c)
@@ -167,7 +170,12 @@ func (c *portableConn) named(op string, err error) error {
 	if _, ok := err.(*net.OpError); ok {
 		return err
 	}
-	return &net.OpError{Op: op, Net: c.LocalAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
+	return c.fail(op, err)
+}
+
+// fail says what std would.
+func (c *portableConn) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: c.network, Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 func (c *portableConn) SetDeadline(t time.Time) error {
@@ -193,61 +201,128 @@ func (c *portableConn) writeBuffers(v *net.Buffers) (int64, error) {
 }
 
 func (c *portableConn) readFrom(r io.Reader) (int64, error) {
-	n, err := c.copyFrom(r)
+	n, err := lending(r, c.copyFrom)
 	return n, c.final(err)
 }
 
+// copyFrom has its turn throughout where std has a system call for it: bytes
+// would be lost that are on their way when somebody's context moves the deadline.
+// With anything else there is a turn for each write, so that others can write
+// while the reader waits.
 func (c *portableConn) copyFrom(r io.Reader) (int64, error) {
+	tcp, ok := c.Conn.(*net.TCPConn)
 	source, limit := limited(r)
-	switch f := source.(type) {
-	case *File:
-		if f != nil {
-			source = f.file // which package net knows
+	switch from := portableOf(source); {
+	case ok && isRegular(source):
+		return c.inTurn(func() (int64, error) { return tcp.ReadFrom(r) })
+	case ok && from.splices():
+		from.read.turn <- struct{}{}
+		defer func() { <-from.read.turn }()
+		outer, ok := r.(*io.LimitedReader)
+		if !ok {
+			return c.inTurn(func() (int64, error) { return tcp.ReadFrom(from.Conn) })
 		}
+		inner := &io.LimitedReader{R: from.Conn, N: limit}
+		defer func() { outer.N = inner.N }()
+		return c.inTurn(func() (int64, error) { return tcp.ReadFrom(inner) })
+	}
+	n, err := io.Copy(onlyWriter{c}, r)
+	if err != nil && ok {
+		err = c.fail("readfrom", err)
+	}
+	return n, err
+}
+
+// inTurn calls f with the turn to write.
+func (c *portableConn) inTurn(f func() (int64, error)) (int64, error) {
+	c.write.turn <- struct{}{}
+	defer func() { <-c.write.turn }()
+	return f()
+}
+
+// portableOf is the connection of std's behind a reader or a writer, or nil.
+func portableOf(what any) *portableConn {
+	switch c := what.(type) {
+	case *portableConn:
+		return c
 	case *Conn:
-		if p, ok := f.t.(*portableConn); ok {
-			source = p.Conn
+		if c.ok() {
+			p, _ := c.t.(*portableConn)
+			return p
 		}
 	}
-	if limit != noLimit {
-		bounded := &io.LimitedReader{R: source, N: limit}
-		n, err := copyTo(c.Conn, bounded)
-		r.(*io.LimitedReader).N = bounded.N
-		return n, err
-	}
-	return copyTo(c.Conn, source)
+	return nil
 }
 
-// copyTo is std's ReadFrom where it has one, as io.Copy would call it if the
-// reader had nothing better.
-func copyTo(to net.Conn, r io.Reader) (int64, error) {
-	if tcp, ok := to.(*net.TCPConn); ok {
-		return tcp.ReadFrom(r)
+// splices reports whether std splices from the connection to one of TCP.
+func (c *portableConn) splices() bool {
+	if c == nil || runtime.GOOS != "linux" {
+		return false
 	}
-	return io.Copy(to, r)
+	switch from := c.Conn.(type) {
+	case *net.TCPConn:
+		return true
+	case *net.UnixConn:
+		return networkOf(from.LocalAddr()) == "unix"
+	}
+	return false
 }
 
-func (c *portableConn) writeTo(w io.Writer) (int64, error) {
-	if to, ok := w.(*Conn); ok && to.ok() {
-		if p, ok := to.t.(*portableConn); ok {
-			w = p.Conn
-		}
+// isRegular reports whether a reader is a regular file, as os.File.
+func isRegular(r io.Reader) bool {
+	file, ok := r.(interface {
+		Stat() (fs.FileInfo, error)
+		syscall.Conn
+	})
+	if _, ours := r.(*File); ours || !ok { // one that could not be lent, with a deadline
+		return false
 	}
-	var n int64
-	var err error
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		n, err = tcp.WriteTo(w)
+	info, err := file.Stat()
+	return err == nil && info.Mode().IsRegular()
+}
+
+func (c *portableConn) writeTo(w io.Writer) (n int64, err error) {
+	if to := portableOf(w); to != nil {
+		n, err = to.readFrom(c)
 	} else {
-		n, err = io.Copy(w, c.Conn)
+		n, err = io.Copy(w, onlyReader{c})
+	}
+	if _, ok := c.Conn.(*net.TCPConn); ok && err != nil {
+		err = c.fail("writeto", err)
 	}
 	return n, c.final(err)
 }
 
 func (c *portableConn) SyscallConn() (syscall.RawConn, error) {
-	if s, ok := c.Conn.(syscall.Conn); ok {
-		return s.SyscallConn()
+	s, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, c.lacks("SyscallConn")
 	}
-	return nil, c.lacks("SyscallConn")
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return portableRaw{raw, c}, nil
+}
+
+// portableRaw is std's, in turn with the other calls.
+type portableRaw struct {
+	syscall.RawConn
+	c *portableConn
+}
+
+// Read implements syscall.RawConn.
+func (r portableRaw) Read(f func(fd uintptr) bool) error {
+	r.c.read.turn <- struct{}{}
+	defer func() { <-r.c.read.turn }()
+	return r.c.final(r.RawConn.Read(f))
+}
+
+// Write implements syscall.RawConn.
+func (r portableRaw) Write(f func(fd uintptr) bool) error {
+	r.c.write.turn <- struct{}{}
+	defer func() { <-r.c.write.turn }()
+	return r.c.final(r.RawConn.Write(f))
 }
 
 // lacks says that std has no such method for this kind of connection.
@@ -335,6 +410,7 @@ func (c *portableConn) setWriteBuffer(bytes int) error {
 // portableListener is a listener of std's.
 type portableListener struct {
 	net.Listener
+	network string
 	d       *Driver
 	sockets *portableSockets
 	down    atomic.Bool // shutdown was called
@@ -345,7 +421,7 @@ func (l *portableListener) accept() (transport, error) {
 	if err != nil {
 		return nil, endedBy(l.down.Load(), err)
 	}
-	return l.d.newPortableConn(n), nil
+	return l.d.newPortableConn(n, l.network), nil
 }
 
 func (l *portableListener) Close() error {
@@ -387,7 +463,7 @@ func (l *portableListener) file() (*os.File, error) {
 }
 
 func (l *portableListener) setUnlinkOnClose(on bool) {
-	if u, ok := l.Listener.(*net.UnixListener); ok {
+	if u, ok := l.Listener.(interface{ SetUnlinkOnClose(bool) }); ok { // not on Plan 9
 		u.SetUnlinkOnClose(on)
 	}
 }
@@ -399,11 +475,11 @@ func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
 	return nil, fmt.Errorf("eddy: SyscallConn of %T: %w", l.Listener, errUnsupported)
 }
 
-func (p portableSystem) adoptConn(d *Driver, n net.Conn, _ string) (transport, error) {
+func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transport, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	return d.newPortableConn(n), nil
+	return d.newPortableConn(n, network), nil
 }
 
 // adoptable says why something of std's cannot be taken over: it has no
@@ -420,11 +496,11 @@ func adoptable(what any) error {
 	return raw.Control(func(uintptr) {})
 }
 
-func (p portableSystem) adoptListener(d *Driver, n net.Listener, _ string, _ net.KeepAliveConfig) (acceptor, error) {
+func (p portableSystem) adoptListener(d *Driver, n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	l := &portableListener{Listener: n, d: d, sockets: p.sockets}
+	l := &portableListener{Listener: n, network: network, d: d, sockets: p.sockets}
 	p.sockets.add(l)
 	return l, nil
 }

@@ -9,22 +9,23 @@ import (
 
 var errUnsupported = errors.ErrUnsupported
 
-// Dialer is net.Dialer for a driver.
+// Dialer is a net.Dialer whose connections are eddy's.
 type Dialer struct {
 	net.Dialer
 
-	// Driver is Default() if it is nil.
+	// Driver performs the I/O of the connections; nil means [Default].
 	Driver *Driver
 }
 
-// Dial connects to an address. It returns a *Conn, as a net.Conn for those who
-// want a function of that kind.
+// Dial is [Dialer.DialContext] with a background context.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialContext(context.Background(), network, address)
 }
 
-// DialContext connects to an address, with std's name resolution, fallback
-// between address families and time limits. The result is a *Conn.
+// DialContext connects to the address as net.Dialer.DialContext does, with its
+// name resolution, fallback between address families and time limits. The
+// result is a *Conn; its static type is net.Conn, so that the method can be
+// used where such a function is wanted, as in http.Transport.
 func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	driver := d.Driver
 	if driver == nil {
@@ -37,8 +38,9 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (net.
 	return c, nil
 }
 
-// Dial connects to an address as net.Dialer.DialContext does. Networks: tcp,
-// tcp4, tcp6, unix, unixpacket, udp, udp4, udp6, unixgram. Errors are std's.
+// Dial connects to the address as net.Dialer.DialContext does, with the same
+// errors. The network is tcp, tcp4, tcp6, unix, unixpacket, udp, udp4, udp6 or
+// unixgram.
 func (d *Driver) Dial(ctx context.Context, network, address string) (*Conn, error) {
 	return d.dial(ctx, &net.Dialer{}, network, address)
 }
@@ -59,9 +61,10 @@ func (d *Driver) dial(ctx context.Context, dialer *net.Dialer, network, address 
 	return c, nil
 }
 
-// Adopt takes over a connection of std's: use and close the result instead. The
-// connection keeps its options. It fails for those that have no descriptor of
-// their own (TLS: adopt what is below it). Deadlines have to be set again.
+// Adopt turns a connection of package net into a Conn. From then on only the
+// result may be used and closed, not n. The socket keeps its options, but
+// deadlines have to be set again. Adopt fails, and leaves n as it was, if n has
+// no descriptor of its own; of a TLS connection, adopt the one below it.
 func (d *Driver) Adopt(n net.Conn) (*Conn, error) {
 	if n == nil {
 		return nil, syscall.EINVAL
@@ -91,15 +94,15 @@ func (d *Driver) adopt(n net.Conn, network string) (*Conn, error) {
 	return newConn(t), nil
 }
 
-// Dial is Driver.Dial on Default, without a context.
+// Dial calls [Driver.Dial] on the default driver with a background context.
 func Dial(network, address string) (*Conn, error) {
 	return Default().Dial(context.Background(), network, address)
 }
 
-// DialContext is Driver.Dial on Default.
+// DialContext calls [Driver.Dial] on the default driver.
 func DialContext(ctx context.Context, network, address string) (*Conn, error) {
 	return Default().Dial(ctx, network, address)
 }
 
-// Adopt is Driver.Adopt on Default.
+// Adopt calls [Driver.Adopt] on the default driver.
 func Adopt(n net.Conn) (*Conn, error) { return Default().Adopt(n) }

@@ -1,42 +1,53 @@
-// Package eddy is the I/O driver for Go: readiness (epoll), completion
-// (io_uring) and Unix signals in one driver, with plain Go types on top.
+// Package eddy is an I/O driver for Go. It puts epoll (readiness), io_uring
+// (completion) and Unix signals behind ordinary Go types.
 //
-// A program that just wants faster files uses the package's functions, which
-// share one driver made at first use:
+// Most programs use the package's functions, which share one driver that is
+// made at first use:
 //
-//	f, err := eddy.Open("data")
+//	f, err := eddy.Open("data")               // instead of os.Open
 //	n, err := f.ReadAt(p, off)
+//
+//	l, err := eddy.Listen("tcp", ":8080")     // instead of net.Listen
+//	err = http.Serve(l, handler)
+//
+// # Sockets
+//
+// A [Conn], [Listener] or [PacketConn] has the methods of its counterparts in
+// package net, with the same errors: *net.OpError around net.ErrClosed,
+// os.ErrDeadlineExceeded or an errno, and a bare io.EOF. It adds methods that
+// take a context, batches of datagrams, and segmentation offload.
+// [Driver.Adopt] and its relatives take over sockets that exist already.
 //
 // # Files
 //
-// A [File] does what *os.File does, with the same errors: *fs.PathError around
-// an errno, fs.ErrNotExist, fs.ErrClosed, os.ErrDeadlineExceeded, io.EOF bare.
-// It adds [File.ReadAtContext] and its like, which return when their context
-// ends even if the file system never answers; deadlines for disk files; and
-// [File.ReadBatch].
+// A [File] has the methods of *os.File, with the same errors: *fs.PathError
+// around an errno, fs.ErrNotExist, fs.ErrClosed or os.ErrDeadlineExceeded, and
+// a bare io.EOF. It adds [File.ReadAtContext] and its relatives, which return
+// when their context ends even if the file system never answers; deadlines for
+// disk files; and [File.ReadBatch].
 //
-// Which way an operation takes is decided by measurement, while the program
-// runs: page-cached data is copied inline, a few operations at once are plain
-// system calls, many go to the ring, and when the processors are saturated they
-// are plain calls again.
+// Measurements made while the program runs decide which way an operation takes.
+// Page-cached data is copied inline, a few operations at once are plain system
+// calls, and many go to the ring. When the processors are saturated they are
+// plain system calls again.
 //
 // # Memory
 //
-// A buffer handed to a method is used until the method returns and never
-// after. An operation that may be abandoned runs on memory of the driver's,
-// which is given back when the kernel has let go of it. Buffers may lie
+// A buffer passed to a method is used until the method returns and never after.
+// An operation that may be abandoned runs on a buffer that the driver owns,
+// which is reused only after the kernel has finished with it. Buffers may lie
 // anywhere, mapped memory included.
 //
 // # Backends
 //
-// Where io_uring cannot be had the same methods work without it, and
+// Where io_uring cannot be used, the same methods work without it, and
 // [Driver.Status] says why. The environment variable EDDY_BACKEND, set to
 // "uring", "epoll" or "portable", overrides [BackendAuto].
 //
 // # Concurrency
 //
-// All methods of all types may be called from any goroutine at any time,
-// unless they say otherwise.
+// All methods of all types may be called from any goroutine at any time, unless
+// their documentation says otherwise.
 //
 // Sources: io_uring(7), epoll(7), preadv2(2), signal(7),
 // include/uapi/linux/io_uring.h.

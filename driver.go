@@ -8,15 +8,16 @@ import (
 	"sync/atomic"
 )
 
-// Driver does I/O. A program needs one, and Default is it; New is for other
-// settings, and for tests. All methods may be called by any goroutine.
+// A Driver performs I/O. Most programs use the one that [Default] returns;
+// [New] makes one with other settings, or for a test. All methods may be called
+// concurrently.
 type Driver struct {
 	cfg     Config
 	backend Backend // what is in use; never BackendAuto
 	engine  engine
-	inlines bool // reads look into the page cache first
-	system  system
-	notes   []Fallback // what New could not have
+
+	system system
+	notes  []Fallback // what New could not have
 
 	down    atomic.Bool   // Shutdown was called
 	ended   chan struct{} // closed then
@@ -29,10 +30,10 @@ type Driver struct {
 	watched  watched // the portable backend's registrations
 }
 
-// New makes a driver. It fails if the Config is out of range, if EDDY_BACKEND
-// is set to something that is no backend, if the process may have no more
-// descriptors, or if BackendURing or BackendEpoll was asked for and cannot be
-// had.
+// New makes a driver. It fails if a field of cfg is out of range; if
+// EDDY_BACKEND is set to something that is not a backend, and cfg leaves the
+// choice open; if the process has no descriptors left; or if BackendURing or
+// BackendEpoll was requested, by cfg or by EDDY_BACKEND, and is not available.
 func New(cfg Config) (*Driver, error) {
 	cfg, err := cfg.resolve()
 	if err != nil {
@@ -50,10 +51,11 @@ var (
 	defaultDriver *Driver
 )
 
-// Default is the driver that the package's functions use. It is made when it
-// is first asked for, with the zero Config, and never fails: what cannot be had
-// is done without, down to BackendPortable, and Status says so. After it was
-// shut down the next call makes a new one.
+// Default returns the driver that the package's functions use. The first call
+// makes it, with the zero Config. It never fails: if something is not available
+// the driver does without, if necessary down to BackendPortable, and
+// [Driver.Status] says so. After the driver was shut down, the next call makes
+// a new one.
 func Default() *Driver {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
@@ -71,10 +73,11 @@ func Default() *Driver {
 }
 
 // Shutdown refuses new work, wakes everybody who waits, cancels what is in
-// flight and returns when the kernel has given all of it back. It always
-// returns: what the kernel has not given back when ctx ends is named in a
-// *ShutdownError, and its memory kept for ever. Files stay open; they can be
-// closed and nothing else. A second call returns what the first did.
+// flight, and returns when the kernel has given all of it back. It always
+// returns: if ctx ends first, the error is a [*ShutdownError] that lists what
+// the kernel still has, and that memory is kept until the process exits. Open
+// files can then only be closed; everything else fails with [ErrShutdown].
+// Later calls return the same result as the first.
 func (d *Driver) Shutdown(ctx context.Context) error {
 	d.end.Do(func() {
 		d.down.Store(true)
@@ -87,25 +90,27 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 	return d.endErr
 }
 
-// Close is Shutdown that does not wait for anything the kernel does not give
-// back at once.
+// Close is [Driver.Shutdown] with a context that ends after one second.
 func (d *Driver) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
 	defer cancel()
 	return d.Shutdown(ctx)
 }
 
-// Open opens a file for reading, as os.Open does.
+// Open opens the named file for reading, like os.Open.
 func (d *Driver) Open(name string) (*File, error) { return d.OpenFile(name, os.O_RDONLY, 0) }
 
-// Create makes or truncates a file for reading and writing, as os.Create does.
+// Create creates or truncates the named file, for reading and writing, like
+// os.Create.
 func (d *Driver) Create(name string) (*File, error) {
 	return d.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
 }
 
-// OpenFile opens a file, as os.OpenFile does. Add syscall.O_DIRECT to go past
-// the page cache; offsets, lengths and memory must be multiples of the
-// device's block size then, as open(2) says. Errors are *fs.PathError.
+// OpenFile opens the named file, like os.OpenFile. It is opened by the calling
+// thread, and cannot be abandoned; see [Driver.OpenFileContext]. With
+// syscall.O_DIRECT in flag, reads and writes bypass the page cache; offsets,
+// lengths and addresses of buffers must then be multiples of the device's block
+// size, see open(2). Errors are of type *fs.PathError.
 func (d *Driver) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	if d.down.Load() {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: ErrShutdown}
@@ -114,10 +119,11 @@ func (d *Driver) OpenFile(name string, flag int, perm fs.FileMode) (*File, error
 	if err != nil {
 		return nil, err
 	}
-	return d.newFile(f), nil
+	return d.newFileWith(f, flag), nil
 }
 
-// AdoptFile takes over an open file: use and close the result instead.
+// AdoptFile turns an open file into a File. From then on only the result may be
+// used and closed, not f.
 func (d *Driver) AdoptFile(f *os.File) (*File, error) {
 	if f == nil {
 		return nil, os.ErrInvalid
@@ -128,7 +134,7 @@ func (d *Driver) AdoptFile(f *os.File) (*File, error) {
 	return d.newFile(f), nil
 }
 
-// ReadFile reads a whole file, as os.ReadFile does.
+// ReadFile reads the whole of the named file, like os.ReadFile.
 func (d *Driver) ReadFile(name string) ([]byte, error) {
 	f, err := d.Open(name)
 	if err != nil {
@@ -141,8 +147,9 @@ func (d *Driver) ReadFile(name string) ([]byte, error) {
 	return data, err
 }
 
-// WriteFile writes a whole file, as os.WriteFile does: made with perm, less
-// the umask, if it is not there, and truncated if it is.
+// WriteFile writes data to the named file, like os.WriteFile. It creates the
+// file with permissions perm (before umask) if it does not exist, and truncates
+// it otherwise.
 func (d *Driver) WriteFile(name string, data []byte, perm fs.FileMode) error {
 	f, err := d.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, perm)
 	if err != nil {
@@ -155,21 +162,21 @@ func (d *Driver) WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return err
 }
 
-// Open is Driver.Open on Default.
+// Open calls [Driver.Open] on the default driver.
 func Open(name string) (*File, error) { return Default().Open(name) }
 
-// Create is Driver.Create on Default.
+// Create calls [Driver.Create] on the default driver.
 func Create(name string) (*File, error) { return Default().Create(name) }
 
-// OpenFile is Driver.OpenFile on Default.
+// OpenFile calls [Driver.OpenFile] on the default driver.
 func OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	return Default().OpenFile(name, flag, perm)
 }
 
-// ReadFile is Driver.ReadFile on Default.
+// ReadFile calls [Driver.ReadFile] on the default driver.
 func ReadFile(name string) ([]byte, error) { return Default().ReadFile(name) }
 
-// WriteFile is Driver.WriteFile on Default.
+// WriteFile calls [Driver.WriteFile] on the default driver.
 func WriteFile(name string, data []byte, perm fs.FileMode) error {
 	return Default().WriteFile(name, data, perm)
 }

@@ -4,10 +4,10 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// ErrShutdown is what a driver and everything made from it answers after
-// Shutdown or Close.
+// ErrShutdown is the error of every operation on a driver, and on everything
+// made from it, after [Driver.Shutdown] or [Driver.Close].
 var ErrShutdown = driver.ErrShutdown
 
-// ShutdownError names what a shutdown had to leave with the kernel. The memory
-// of those requests is kept for the rest of the process's life.
+// ShutdownError lists the requests that a shutdown had to leave with the
+// kernel. Their memory is kept until the process exits.
 type ShutdownError = driver.ShutdownError

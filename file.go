@@ -5,22 +5,23 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
 )
 
-// File is an open file. It does what *os.File does, in the same words and with
-// the same errors, and more: operations that can be abandoned, by a context or
-// a deadline, even if the file system never answers; batches of reads; and,
-// where io_uring is in use, many operations at once without a thread for each.
+// A File is an open file. It has the methods of *os.File, with the same errors,
+// and more: operations that can be abandoned, by a context or a deadline, even
+// if the file system never answers; batches of reads; and, where io_uring is in
+// use, many operations at once without a thread for each.
 //
-// All methods may be called concurrently, Close included. Reads and writes at
-// an offset run in parallel; Read, Write and Seek, which share the file's own
-// offset, take turns.
+// All methods may be called concurrently, Close included. ReadAt, WriteAt and
+// their relatives run in parallel. Read, Write and Seek, which share the file's
+// own offset, take turns.
 //
 // Memory: a method that takes a []byte uses it until it returns and never
-// after, whatever became of the operation.
+// after, even if the operation was abandoned.
 type File struct {
 	d       *Driver
 	file    *os.File // owns the descriptor
@@ -28,7 +29,7 @@ type File struct {
 	name    string
 	kind    fileKind
 	appends bool // opened with O_APPEND
-	blocks  bool // a ring must not try requests on the submitting thread
+	traits
 
 	refs   references
 	gone   chan struct{} // closed by Close
@@ -37,7 +38,7 @@ type File struct {
 	readDeadline  deadline
 	writeDeadline deadline
 
-	nowait atomic.Int32 // reads worth trying without waiting; see inline.go
+	dropped runtime.Cleanup // counts it out if it is never closed
 }
 
 // fileKind says who looks after the waiting.
@@ -65,12 +66,19 @@ var (
 func (d *Driver) newFile(f *os.File) *File {
 	file := &File{d: d, file: f, name: f.Name(), gone: make(chan struct{}), cursor: make(chan struct{}, 1)}
 	file.inspect()
-	file.nowait.Store(inlineStart)
 	d.metrics.files.Add(1)
+	file.dropped = runtime.AddCleanup(file, func(open *atomic.Int64) { open.Add(-1) }, &d.metrics.files)
 	return file
 }
 
-// Name is the name the file was opened with.
+// newFileWith is newFile for one whose flags are known.
+func (d *Driver) newFileWith(f *os.File, flag int) *File {
+	file := d.newFile(f)
+	file.appends = flag&os.O_APPEND != 0
+	return file
+}
+
+// Name returns the name that the file was opened with.
 func (f *File) Name() string {
 	if f == nil {
 		return ""
@@ -78,11 +86,11 @@ func (f *File) Name() string {
 	return f.name
 }
 
-// Close makes the file unusable. Operations under way finish, but for those
-// that can be abandoned, which end with fs.ErrClosed; the descriptor is closed
-// when the last of them has left, so its number cannot pass to another file
-// under an operation's feet. An error is that of close(2), if nobody else was
-// using the file, or fs.ErrClosed the second time.
+// Close makes the file unusable. Operations in progress finish, except those
+// that can be abandoned, which end with fs.ErrClosed. The descriptor is closed
+// when the last operation has ended, so its number cannot be reused under an
+// operation. Close does not wait for that. The error is that of close(2) if no
+// operation was in progress; a second Close returns fs.ErrClosed.
 func (f *File) Close() error {
 	if f == nil {
 		return os.ErrInvalid
@@ -92,11 +100,16 @@ func (f *File) Close() error {
 		return f.fail("close", os.ErrClosed)
 	}
 	close(f.gone)
+	f.dropped.Stop()
 	f.d.metrics.files.Add(-1)
 	f.readDeadline.stop()
 	f.writeDeadline.stop()
-	if last || f.kind == kindStream {
+	switch {
+	case last || f.kind == kindStream && !f.isBare():
 		return f.file.Close()
+	case f.kind == kindStream:
+		// As os.File's after Fd: who reads does so in the kernel, and cannot be woken.
+		go func() { _ = f.file.Close() }()
 	}
 	return nil
 }
@@ -161,45 +174,48 @@ func delegateErr(f *File, op string, call func(*os.File) error) error {
 	return err
 }
 
-// Stat is fstat(2).
+// Stat returns information about the file: fstat(2).
 func (f *File) Stat() (fs.FileInfo, error) {
 	return delegate(f, "stat", (*os.File).Stat)
 }
 
-// Truncate is ftruncate(2): it changes the size, in bytes.
+// Truncate changes the size of the file, in bytes: ftruncate(2).
 func (f *File) Truncate(size int64) error {
 	return delegateErr(f, "truncate", func(file *os.File) error { return file.Truncate(size) })
 }
 
-// Chmod is fchmod(2).
+// Chmod changes the mode of the file: fchmod(2).
 func (f *File) Chmod(mode fs.FileMode) error {
 	return delegateErr(f, "chmod", func(file *os.File) error { return file.Chmod(mode) })
 }
 
-// Chown is fchown(2).
+// Chown changes the owner and group of the file: fchown(2). -1 leaves either as
+// it is.
 func (f *File) Chown(uid, gid int) error {
 	return delegateErr(f, "chown", func(file *os.File) error { return file.Chown(uid, gid) })
 }
 
-// Chdir is fchdir(2).
+// Chdir makes the file, which must be a directory, the working directory of the
+// process: fchdir(2).
 func (f *File) Chdir() error { return delegateErr(f, "chdir", (*os.File).Chdir) }
 
-// ReadDir reads entries of a directory, as os.File.ReadDir does.
+// ReadDir reads entries of a directory, like os.File.ReadDir.
 func (f *File) ReadDir(n int) ([]fs.DirEntry, error) {
 	return delegate(f, "readdir", func(file *os.File) ([]fs.DirEntry, error) { return file.ReadDir(n) })
 }
 
-// Readdir reads entries of a directory, as os.File.Readdir does.
+// Readdir reads entries of a directory, like os.File.Readdir.
 func (f *File) Readdir(n int) ([]fs.FileInfo, error) {
 	return delegate(f, "readdir", func(file *os.File) ([]fs.FileInfo, error) { return file.Readdir(n) })
 }
 
-// Readdirnames reads names of a directory, as os.File.Readdirnames does.
+// Readdirnames reads names of entries of a directory, like
+// os.File.Readdirnames.
 func (f *File) Readdirnames(n int) ([]string, error) {
 	return delegate(f, "readdirnames", func(file *os.File) ([]string, error) { return file.Readdirnames(n) })
 }
 
-// Seek sets the offset of the next Read or Write, as os.File.Seek does.
+// Seek sets the offset of the next Read or Write, in bytes, like os.File.Seek.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
 	if err := f.acquire("seek"); err != nil {
 		return 0, err
@@ -212,22 +228,23 @@ func (f *File) Seek(offset int64, whence int) (int64, error) {
 	return f.file.Seek(offset, whence)
 }
 
-// SyscallConn gives access to the descriptor, as os.File.SyscallConn does.
+// SyscallConn gives access to the descriptor, like os.File.SyscallConn.
 func (f *File) SyscallConn() (syscall.RawConn, error) {
 	return delegate(f, "syscallconn", (*os.File).SyscallConn)
 }
 
-// Fd is the descriptor's number, as of os.File.Fd. It is valid until Close;
-// of a closed file it is ^uintptr(0), which is no descriptor.
+// Fd returns the number of the file's descriptor, like os.File.Fd. It is valid
+// until Close. For a closed file the result is ^uintptr(0), which is not a
+// descriptor.
 func (f *File) Fd() uintptr {
-	fd, err := delegate(f, "fd", func(file *os.File) (uintptr, error) { return file.Fd(), nil })
+	fd, err := delegate(f, "fd", func(file *os.File) (uintptr, error) { return f.bare(file.Fd()), nil })
 	if err != nil {
 		return ^uintptr(0)
 	}
 	return fd
 }
 
-// SetDeadline sets both deadlines; see SetReadDeadline.
+// SetDeadline sets the read deadline and the write deadline.
 func (f *File) SetDeadline(t time.Time) error {
 	if err := f.SetReadDeadline(t); err != nil {
 		return err
@@ -235,11 +252,12 @@ func (f *File) SetDeadline(t time.Time) error {
 	return f.SetWriteDeadline(t)
 }
 
-// SetReadDeadline makes reads that have not ended by t fail with
-// os.ErrDeadlineExceeded; the zero time means never. Unlike with os.File,
-// regular files have deadlines too. There, a deadline that is moved applies to
-// reads under way as well, but a read that was begun while there was none
-// cannot be abandoned and does not see one that is set later.
+// SetReadDeadline makes reads that have not ended at time t fail with
+// os.ErrDeadlineExceeded. The zero time means no deadline.
+//
+// Unlike those of os.File, deadlines also work for regular files. There, moving
+// a deadline affects reads in progress too, except reads that began when no
+// deadline was set: they cannot be abandoned and ignore one that is set later.
 func (f *File) SetReadDeadline(t time.Time) error {
 	if f == nil {
 		return os.ErrInvalid
@@ -247,7 +265,7 @@ func (f *File) SetReadDeadline(t time.Time) error {
 	return f.setDeadline(&f.readDeadline, t, (*os.File).SetReadDeadline)
 }
 
-// SetWriteDeadline is SetReadDeadline for writes and Sync.
+// SetWriteDeadline is [File.SetReadDeadline] for writes and Sync.
 func (f *File) SetWriteDeadline(t time.Time) error {
 	if f == nil {
 		return os.ErrInvalid

@@ -6,20 +6,20 @@ import (
 	"os"
 )
 
-// ReadAt reads len(p) bytes from offset off on. At the end of the file it
-// returns what there was and io.EOF; an empty p reads nothing. It cannot be
-// abandoned unless a read deadline is set; see ReadAtContext.
+// ReadAt reads len(p) bytes at offset off. At the end of the file it returns
+// what there was, and io.EOF; with an empty p it reads nothing. It cannot be
+// abandoned unless a read deadline is set; see [File.ReadAtContext].
 //
-// It is pread(2), or a read on the ring; page-cached data is copied without
-// waiting for either (preadv2(2) with RWF_NOWAIT).
+// It is pread(2), or a read on the ring. Page-cached data is copied without
+// waiting for either: preadv2(2) with RWF_NOWAIT.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	return f.ReadAtContext(context.Background(), p, off)
 }
 
-// ReadAtContext is ReadAt that ends when ctx does, even if the file system
-// never answers, with an error that is ctx.Err(). p is not touched any more
-// then; the kernel may go on reading into memory of the driver's. Bytes counted
-// in n have been read.
+// ReadAtContext is [File.ReadAt], except that it also returns when ctx ends,
+// even if the file system never answers. The error is then an *fs.PathError
+// around ctx.Err(). The bytes counted in n have been read, and p is not written
+// to any more; the kernel may go on reading into a buffer that the driver owns.
 func (f *File) ReadAtContext(ctx context.Context, p []byte, off int64) (int, error) {
 	if err := f.acquire("read"); err != nil {
 		return 0, err
@@ -54,18 +54,22 @@ func (f *File) readAt(ctx context.Context, p []byte, off int64) (n int, err erro
 	return n + m, err
 }
 
-// WriteAt writes p at offset off. A short count comes with an error. It cannot
-// be abandoned unless a write deadline is set; see WriteAtContext. Files opened
-// with os.O_APPEND refuse it.
+// WriteAt writes len(p) bytes at offset off. A short count always comes with an
+// error. It cannot be abandoned unless a write deadline is set; see
+// [File.WriteAtContext]. It fails for files opened with os.O_APPEND.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	return f.WriteAtContext(context.Background(), p, off)
 }
 
-// WriteAtContext is WriteAt that ends when ctx does, even if the file system
-// never answers. p is not read any more then, but the kernel may yet write what
-// it was given of it: the file's content from off+n on, up to a mebibyte, is
-// undefined after an error.
+// WriteAtContext is [File.WriteAt], except that it also returns when ctx ends,
+// even if the file system never answers. The error is then an *fs.PathError
+// around ctx.Err(). p is not read any more, but the kernel may still write what
+// it was given: after an error the file's content is undefined from off+n on,
+// for at most 1 MiB.
 func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, error) {
+	if f != nil && f.appends {
+		return 0, errWriteAtInAppendMode // as os: without a PathError
+	}
 	if err := f.acquire("write"); err != nil {
 		return 0, err
 	}
@@ -78,9 +82,6 @@ func (f *File) WriteAtContext(ctx context.Context, p []byte, off int64) (int, er
 }
 
 func (f *File) writeAt(ctx context.Context, p []byte, off int64) (int, error) {
-	if f.appends {
-		return 0, errWriteAtInAppendMode
-	}
 	if off < 0 {
 		return 0, &os.PathError{Op: "writeat", Path: f.name, Err: errNegativeOffset}
 	}
@@ -96,11 +97,11 @@ func (f *File) writeAt(ctx context.Context, p []byte, off int64) (int, error) {
 	return f.move(transfer{f, kindWrite, p, off}, s)
 }
 
-// Sync is fsync(2): it returns when everything written is on the device.
+// Sync returns when everything written to the file is on the device: fsync(2).
 func (f *File) Sync() error { return f.SyncContext(context.Background()) }
 
-// SyncContext is Sync that ends when ctx does. Whether the data is on the
-// device is not known then.
+// SyncContext is [File.Sync], except that it also returns when ctx ends. It is
+// not known then whether the data is on the device.
 func (f *File) SyncContext(ctx context.Context) error {
 	if err := f.acquire("sync"); err != nil {
 		return err
@@ -121,9 +122,9 @@ func (f *File) SyncContext(ctx context.Context) error {
 	return f.fail("sync", err)
 }
 
-// Read reads up to len(p) bytes at the file's own offset, which it moves. At
-// the end of the file it returns 0 and io.EOF. A Read that is abandoned at its
-// deadline may yet move the offset.
+// Read reads up to len(p) bytes at the file's own offset, and advances it. At
+// the end of the file it returns 0 and io.EOF. A Read that was abandoned at its
+// deadline may still advance the offset afterwards.
 func (f *File) Read(p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
@@ -131,8 +132,9 @@ func (f *File) Read(p []byte) (int, error) {
 	return f.sequential("read", transfer{f, kindRead, p, atCursor}, &f.readDeadline, (*os.File).Read)
 }
 
-// Write writes p at the file's own offset, which it moves, or at the end for
-// files opened with os.O_APPEND. A short count comes with an error.
+// Write writes len(p) bytes at the file's own offset, and advances it; for
+// files opened with os.O_APPEND, it writes at the end. A short count always
+// comes with an error.
 func (f *File) Write(p []byte) (int, error) {
 	if f == nil {
 		return 0, os.ErrInvalid
@@ -186,33 +188,69 @@ func (f *File) lockCursor(s *stops) error {
 
 func (f *File) unlockCursor() { <-f.cursor }
 
-// WriteString is Write of a string.
+// WriteString writes the bytes of s, like Write.
 func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
-// ReadFrom copies from r until io.EOF and returns how many bytes that was, as
-// os.File.ReadFrom does: with copy_file_range(2) or splice(2) where both ends
-// allow it and no write deadline is set.
+// ReadFrom copies from r until io.EOF and returns the number of bytes copied,
+// like os.File.ReadFrom. It uses copy_file_range(2) or splice(2) if r is a
+// *os.File, a *File or a connection of package net, also inside an
+// *io.LimitedReader, both ends allow it, and no deadline is set. A *Conn is
+// read and written.
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
-	if f != nil && f.kind == kindDisk && f.writeDeadline.wait() != nil {
-		return io.Copy(struct{ io.Writer }{f}, r)
+	if f.writesEnd() {
+		return io.Copy(onlyWriter{f}, r)
 	}
-	if other, ok := r.(*File); ok && other.acquire("read") == nil {
-		defer other.release()
-		r = other.file
-	}
-	return delegate(f, "write", func(file *os.File) (int64, error) { return file.ReadFrom(r) })
+	return lending(r, func(r io.Reader) (int64, error) {
+		return delegate(f, "write", func(file *os.File) (int64, error) { return file.ReadFrom(r) })
+	})
 }
 
-// WriteTo copies the rest of the file to w and returns how many bytes that
-// was, as os.File.WriteTo does: with sendfile(2), splice(2) or
-// copy_file_range(2) where both ends allow it and no read deadline is set.
+// WriteTo copies the rest of the file to w and returns the number of bytes
+// copied, like os.File.WriteTo. It uses sendfile(2), splice(2) or
+// copy_file_range(2) if both ends allow it and no read deadline is set.
 func (f *File) WriteTo(w io.Writer) (int64, error) {
-	if f != nil && f.kind == kindDisk && f.readDeadline.wait() != nil {
-		return io.Copy(w, struct{ io.Reader }{f})
+	if f.readsEnd() {
+		return io.Copy(w, onlyReader{f})
 	}
-	if other, ok := w.(*File); ok && other.acquire("write") == nil {
+	if other, ok := w.(*File); ok && !other.writesEnd() && other.acquire("write") == nil {
 		defer other.release()
 		w = other.file
 	}
 	return delegate(f, "read", func(file *os.File) (int64, error) { return file.WriteTo(w) })
 }
+
+// readsEnd reports whether reads have a deadline that os.File knows nothing of.
+func (f *File) readsEnd() bool {
+	return f != nil && f.kind != kindStream && f.readDeadline.wait() != nil
+}
+
+// writesEnd is readsEnd for writes.
+func (f *File) writesEnd() bool {
+	return f != nil && f.kind != kindStream && f.writeDeadline.wait() != nil
+}
+
+// lending calls f with r, or, if that reads a File, with what packages os and net
+// know: the os.File itself, or an io.LimitedReader of it. A File that cannot be
+// lent is left to say so itself when it is read.
+func lending(r io.Reader, f func(io.Reader) (int64, error)) (int64, error) {
+	source, limit := limited(r)
+	file, ok := source.(*File)
+	if !ok || file.readsEnd() || file.acquire("read") != nil {
+		return f(r)
+	}
+	defer file.release()
+	outer, ok := r.(*io.LimitedReader)
+	if !ok {
+		return f(file.file)
+	}
+	inner := &io.LimitedReader{R: file.file, N: limit}
+	n, err := f(inner)
+	outer.N = inner.N
+	return n, err
+}
+
+// onlyWriter hides what else a writer can do, such as read from a reader.
+type onlyWriter struct{ io.Writer }
+
+// onlyReader hides what else a reader can do, such as write to a writer.
+type onlyReader struct{ io.Reader }

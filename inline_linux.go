@@ -20,16 +20,13 @@ const (
 	inlineHit   = 4
 	inlineMiss  = -3
 	inlineRetry = -32
-	inlineNever = -1 << 30 // the file system cannot tell
+	inlineNever = -1 << 30 // the file system cannot tell, or the driver is not to ask
 )
 
 // inline reads from the page cache what is there, without waiting, and returns
 // how much of p that was. Less than all of it may mean anything; the caller
 // goes on as if it had not asked.
 func (f *File) inline(p []byte, off int64) int {
-	if !f.d.inlines {
-		return 0
-	}
 	score := f.nowait.Load()
 	if score <= 0 {
 		f.skipInline(score)

@@ -1,15 +1,41 @@
 package eddy
 
 import (
+	"sync/atomic"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/internal/sys"
 )
 
+// traits is what a File's kind leaves open.
+type traits struct {
+	blocks   bool         // a ring must not try requests on the submitting thread
+	unblocks bool         // it is non-blocking for std's poller's sake, unasked
+	bared    atomic.Bool  // Fd has undone that
+	nowait   atomic.Int32 // reads worth trying without waiting; see inline
+}
+
+// bare is the descriptor as os.File.Fd gives it away: blocking, unless it was
+// opened to be otherwise.
+func (f *File) bare(fd uintptr) uintptr {
+	if f.unblocks {
+		f.bared.Store(true)
+		_ = unix.SetNonblock(int(fd), false) // fcntl(2) on an open descriptor
+	}
+	return fd
+}
+
+func (f *File) isBare() bool { return f.bared.Load() }
+
 // inspect finds out what kind of file it is, once. A descriptor that os.File
 // could put in its poller is non-blocking and stays os.File's to wait for.
 func (f *File) inspect() {
 	f.kind, f.fd = kindStream, -1
+	f.nowait.Store(inlineNever)
+	if l, ok := f.d.system.(*linux); ok && l.inlines {
+		f.nowait.Store(inlineStart)
+	}
 	conn, err := f.file.SyscallConn()
 	if err != nil {
 		return

@@ -2,6 +2,13 @@
 
 package eddy
 
+// traits is what a File's kind leaves open: nothing.
+type traits struct{}
+
+func (f *File) bare(fd uintptr) uintptr { return fd }
+
+func (f *File) isBare() bool { return false }
+
 // inspect finds out whether it is a file with offsets: those have deadlines of
 // our own, the others have os.File's.
 func (f *File) inspect() {

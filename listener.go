@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Listener accepts connections. It does what *net.TCPListener and
-// *net.UnixListener do. All methods may be called concurrently.
+// A Listener accepts connections. It has the methods of *net.TCPListener and
+// *net.UnixListener, with the same errors. All methods may be called
+// concurrently.
 type Listener struct {
 	d *Driver
 	a acceptor
@@ -34,13 +35,14 @@ var (
 
 func newListener(d *Driver, a acceptor) *Listener {
 	l := &Listener{d, a}
-	runtime.AddCleanup(l, func(a acceptor) { _ = a.Close() }, a)
+	// As with std, the name of a Unix socket stays: somebody may have the File.
+	runtime.AddCleanup(l, func(a acceptor) { a.setUnlinkOnClose(false); _ = a.Close() }, a)
 	return l
 }
 
 func (l *Listener) ok() bool { return l != nil && l.a != nil }
 
-// Accept waits for a connection; it is a *Conn.
+// Accept waits for a connection and returns it; it is a *Conn.
 func (l *Listener) Accept() (net.Conn, error) {
 	c, err := l.AcceptConn()
 	if err != nil {
@@ -49,8 +51,9 @@ func (l *Listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// AcceptConn is Accept without the interface. An error for want of descriptors
-// (EMFILE, ENFILE) is temporary: close some and call again; the connection waits.
+// AcceptConn is [Listener.Accept] with a more specific result. An error for
+// lack of descriptors (EMFILE, ENFILE) is temporary: the connection keeps
+// waiting, so close some descriptors and call again.
 func (l *Listener) AcceptConn() (*Conn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
@@ -63,8 +66,9 @@ func (l *Listener) AcceptConn() (*Conn, error) {
 	return newConn(t), nil
 }
 
-// Close stops listening. Whoever waits in Accept leaves it with net.ErrClosed.
-// Connections already accepted stay. A Unix socket that Listen made is removed.
+// Close stops listening. Calls of Accept in progress return net.ErrClosed.
+// Connections that were accepted stay open. The name of a Unix socket is
+// removed if Listen created it.
 func (l *Listener) Close() error {
 	if !l.ok() {
 		return syscall.EINVAL
@@ -72,7 +76,8 @@ func (l *Listener) Close() error {
 	return l.a.Close()
 }
 
-// Addr is the address listened on, with the port the kernel chose if it was 0.
+// Addr returns the address that the listener listens on. If the port was 0, it
+// has the port that the kernel chose.
 func (l *Listener) Addr() net.Addr {
 	if !l.ok() {
 		return nil
@@ -80,8 +85,8 @@ func (l *Listener) Addr() net.Addr {
 	return l.a.LocalAddr()
 }
 
-// SetDeadline makes Accept end with os.ErrDeadlineExceeded at t; the zero time
-// means never.
+// SetDeadline makes Accept, including calls in progress, fail with
+// os.ErrDeadlineExceeded at time t. The zero time means no deadline.
 func (l *Listener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
@@ -89,15 +94,16 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	return l.a.SetDeadline(t)
 }
 
-// SetUnlinkOnClose says whether Close removes the name of a Unix socket. It does
-// if Listen made it, and does not if it was adopted.
+// SetUnlinkOnClose says whether Close removes the name of a Unix socket. By
+// default it does if Listen created the socket, and does not if it was adopted.
 func (l *Listener) SetUnlinkOnClose(on bool) {
 	if l.ok() {
 		l.a.setUnlinkOnClose(on)
 	}
 }
 
-// File is a duplicate of the descriptor, as std's is: close both.
+// File returns a duplicate of the descriptor. Closing the file does not close
+// the listener, nor the other way round.
 func (l *Listener) File() (*os.File, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
@@ -107,8 +113,8 @@ func (l *Listener) File() (*os.File, error) {
 	return f, err
 }
 
-// SyscallConn gives access to the descriptor, for socket options. Of the result
-// only Control can be used.
+// SyscallConn gives access to the descriptor, for socket options. Only Control
+// of the result can be used.
 func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
@@ -120,23 +126,24 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	return rawConn{raw, l}, nil
 }
 
-// ListenConfig is net.ListenConfig for a driver.
+// ListenConfig is a net.ListenConfig with more settings, for
+// [Driver.ListenWith] and [Driver.ListenPacketWith].
 type ListenConfig struct {
 	net.ListenConfig
 
-	// ReusePort lets several sockets listen on the same address, each with a
-	// share of the connections, or datagrams, SO_REUSEPORT, socket(7), Linux 3.9.
-	// Elsewhere it is errors.ErrUnsupported, but for the BSDs and macOS.
+	// ReusePort lets several sockets listen on the same address; the kernel spreads
+	// connections or datagrams over them. SO_REUSEPORT, socket(7), Linux 3.9, the
+	// BSDs and macOS. On other systems the error is errors.ErrUnsupported.
 	ReusePort bool
 }
 
-// Listen listens on a network and address as net.Listen does. Networks: tcp,
-// tcp4, tcp6, unix, unixpacket. Errors are std's.
+// Listen listens on the address as net.Listen does, with the same errors. The
+// network is tcp, tcp4, tcp6, unix or unixpacket.
 func (d *Driver) Listen(ctx context.Context, network, address string) (*Listener, error) {
 	return d.ListenWith(ctx, ListenConfig{}, network, address)
 }
 
-// ListenWith is Listen with settings.
+// ListenWith is [Driver.Listen] with settings.
 func (d *Driver) ListenWith(ctx context.Context, config ListenConfig, network, address string) (*Listener, error) {
 	if d.down.Load() {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: ErrShutdown}
@@ -185,9 +192,10 @@ func (c ListenConfig) keepAlive() net.KeepAliveConfig {
 	return c.KeepAliveConfig
 }
 
-// AdoptListener takes over a listener of std's, such as one made from a
-// descriptor that systemd passed: use and close the result instead. It fails for
-// those that have no descriptor of their own (TLS: adopt what is below it).
+// AdoptListener turns a listener of package net into a Listener, for example
+// one made from a descriptor that systemd passed. From then on only the result
+// may be used and closed, not n. It fails, and leaves n as it was, if n has no
+// descriptor of its own; of a TLS listener, adopt the one below it.
 func (d *Driver) AdoptListener(n net.Listener) (*Listener, error) {
 	if n == nil {
 		return nil, syscall.EINVAL
@@ -209,10 +217,10 @@ func (d *Driver) adoptListener(n net.Listener, network string, keepAlive net.Kee
 	return newListener(d, a), nil
 }
 
-// Listen is Driver.Listen on Default.
+// Listen calls [Driver.Listen] on the default driver with a background context.
 func Listen(network, address string) (*Listener, error) {
 	return Default().Listen(context.Background(), network, address)
 }
 
-// AdoptListener is Driver.AdoptListener on Default.
+// AdoptListener calls [Driver.AdoptListener] on the default driver.
 func AdoptListener(n net.Listener) (*Listener, error) { return Default().AdoptListener(n) }

@@ -3,10 +3,12 @@ package eddy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +35,10 @@ type loop struct {
 	fail  error // why the loop has ended early
 }
 
+// eventsPerTurn is how many readiness events a turn takes at most. One that
+// took so many may have left some.
+const eventsPerTurn = 128
+
 // newLoop makes a driver, which start begins to turn.
 func newLoop(cfg driver.Config, w *watch) (*loop, error) {
 	drv, err := driver.New(cfg)
@@ -57,17 +63,29 @@ func newLoop(cfg driver.Config, w *watch) (*loop, error) {
 // start begins to turn the driver, and calls after, if it is not nil, after each
 // turn.
 func (l *loop) start(after func()) error {
-	conn, err := l.file.SyscallConn()
+	conn, err := l.pollable()
 	if err != nil {
 		return errors.Join(err, l.file.Close(), l.driver.Shutdown(context.Background()))
 	}
 	l.after = after
 	go func() {
 		defer close(l.ended)
-		// The error is that the file was closed.
-		_ = conn.Read(func(uintptr) bool { return !l.turn() })
+		err := conn.Read(func(uintptr) bool { return !l.turn() })
+		if !errors.Is(err, os.ErrDeadlineExceeded) { // which is stop's
+			l.fail = errors.Join(l.fail, err)
+		}
 	}()
 	return nil
+}
+
+// pollable is the file's descriptor, if Go's poller has taken it: os.NewFile does
+// not tell, and without it the loop would end after its first turn.
+func (l *loop) pollable() (syscall.RawConn, error) {
+	if err := l.file.SetReadDeadline(time.Time{}); err != nil {
+		return nil, fmt.Errorf("eddy: Go's poller has not taken the event loop's descriptor, "+
+			"as when fs.epoll.max_user_watches is reached, epoll(7): %w", err)
+	}
+	return l.file.SyscallConn()
 }
 
 // turn empties the driver, without waiting, and reports whether there will be

@@ -3,20 +3,25 @@ package eddy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/probe"
 )
 
 // loops is what sockets are spread over, each with a registry of its own. The
 // first is the driver's main one; the others are made with the first socket.
 type loops struct {
-	all  atomic.Pointer[[]*loop]
-	next atomic.Uint32
-	mu   sync.Mutex
-	shut bool
+	all   atomic.Pointer[[]*loop]
+	short atomic.Pointer[Fallback] // why they are fewer than asked for; nil if they are not
+	next  atomic.Uint32
+	mu    sync.Mutex
+	shut  bool
 }
 
 // maxLoops is where more loops stop paying by themselves: a loop hands on tens of
@@ -33,7 +38,7 @@ func (s *loops) pick(d *Driver) (*loop, error) {
 			return nil, err
 		}
 	}
-	return (*all)[int(s.next.Add(1))%len(*all)], nil
+	return (*all)[s.next.Add(1)%uint32(len(*all))], nil
 }
 
 // open is the loops there are.
@@ -45,7 +50,8 @@ func (s *loops) open() []*loop {
 }
 
 // make makes the loops that are still missing. If there are descriptors for
-// some only, those do.
+// some only, fewer do: the last of them is given up, so that there are some left
+// for the sockets.
 func (s *loops) make(d *Driver) (*[]*loop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,23 +61,42 @@ func (s *loops) make(d *Driver) (*[]*loop, error) {
 	if s.shut {
 		return nil, ErrShutdown
 	}
-	all := []*loop{d.system.(*linux).main}
-	for len(all) < d.cfg.loops() {
+	all, wanted := []*loop{d.system.(*linux).main}, d.cfg.loops()
+	for len(all) < wanted {
 		l, err := newLoop(driver.Config{Events: eventsPerTurn, NoRing: true}, &d.system.(*linux).watch)
 		if err == nil {
 			err = l.start(nil)
 		}
-		if err != nil {
-			d.metrics.missingLoops.Store(int64(d.cfg.loops() - len(all)))
-			break
+		if err == nil {
+			all = append(all, l)
+			continue
 		}
-		all = append(all, l)
+		if last := len(all) - 1; last > 0 {
+			err = errors.Join(err, all[last].stop(context.Background()))
+			all = all[:last]
+		}
+		s.short.Store(shortOfLoops(len(all), wanted, err))
+		break
 	}
 	for _, l := range all {
 		l.noGate = d.cfg.NoHolds
 	}
 	s.all.Store(&all)
 	return &all, nil
+}
+
+// shortOfLoops says why there are fewer loops than wanted.
+func shortOfLoops(have, wanted int, err error) *Fallback {
+	reason := probe.ReasonUnexpected
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		reason = probe.ReasonFdLimit
+	}
+	return &Fallback{
+		Wanted:   "more event loops",
+		Reason:   reason,
+		Evidence: []string{fmt.Sprintf("%d of %d", have, wanted)},
+		Err:      err,
+	}
 }
 
 // loops is how many loops there are to be.

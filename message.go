@@ -7,38 +7,41 @@ import (
 	"syscall"
 )
 
-// Message is a datagram of a batch, or several of one size that are handled as
-// one.
+// A Message is a datagram in a batch, or several datagrams of the same size
+// that are handled as one.
 //
-// Its memory is the caller's: ReadBatch and WriteBatch use Buf and OOB until they
-// return and never after. The same messages can be used for each batch.
+// The memory is the caller's: ReadBatch and WriteBatch use Buf and OOB until
+// they return and never after. The same messages can be used for every batch.
 type Message struct {
-	// Buf is what to send, all of it, or where to put what is received. What
-	// does not fit is lost, and Flags has syscall.MSG_TRUNC.
+	// Buf holds what is to be sent, or has room for what is received. If a datagram
+	// does not fit, the rest is lost and Flags has syscall.MSG_TRUNC.
 	Buf []byte
 
-	// OOB is control data to send, or where to put what is received, recvmsg(2).
-	// What does not fit is lost, and Flags has syscall.MSG_CTRUNC.
+	// OOB holds control data to be sent, or has room for control data that is
+	// received; see recvmsg(2). If it does not fit, the rest is lost and Flags has
+	// syscall.MSG_CTRUNC.
 	OOB []byte
 
-	// N and NN are how much of Buf and of OOB was received or sent.
+	// N and NN are how many bytes of Buf and of OOB were received or sent.
 	N, NN int
 
-	// Flags are those of the message that was received.
+	// Flags are the flags of a received message, see recvmsg(2).
 	Flags int
 
-	// Addr is where the message came from, or where to send it; the zero value
-	// if the socket is connected. It is not used for unixgram.
+	// Addr is the address that the message came from or goes to. For sending on a
+	// connected socket it is the zero value. It is not used on unixgram.
 	Addr netip.AddrPort
 
 	// SegmentSize, if it is not 0, is the size in bytes of the datagrams that Buf
-	// consists of; the last may be smaller. When sending, the kernel cuts Buf:
-	// UDP_SEGMENT, udp(7), Linux 4.18. It has a limit for how many, 64 or more.
-	// When receiving, the kernel has joined them: SetReceiveOffload.
+	// consists of; the last one may be smaller. When sending, the kernel splits Buf
+	// (UDP_SEGMENT, udp(7), Linux 4.18), into a limited number of datagrams: 64 or
+	// more. When receiving, the kernel has joined them; see
+	// [PacketConn.SetReceiveOffload].
 	SegmentSize int
 }
 
-// Datagrams are the datagrams that were received in Buf.
+// Datagrams returns an iterator over the datagrams that were received into Buf.
+// They are parts of Buf, not copies.
 func (m *Message) Datagrams() iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		rest := m.Buf[:m.N]
@@ -52,11 +55,11 @@ func (m *Message) Datagrams() iter.Seq[[]byte] {
 	}
 }
 
-// ReadBatch waits for a datagram and receives as many as there are, up to
-// len(m), into the messages in turn, recvmmsg(2). It returns how many. It also
-// ends when ctx does, with its error; no datagram is lost by that. It allocates
-// nothing once it was called with as many messages. BackendPortable receives
-// one at a time.
+// ReadBatch waits for a datagram, then receives as many as are there, up to
+// len(m), into the messages in order (recvmmsg(2)). It returns how many. If ctx
+// ends first, the error is ctx.Err() in a *net.OpError, and no datagram is
+// lost. It does not allocate if an earlier call had as many messages.
+// BackendPortable receives one datagram at a time.
 func (c *PacketConn) ReadBatch(ctx context.Context, m []Message) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -69,11 +72,11 @@ func (c *PacketConn) ReadBatch(ctx context.Context, m []Message) (int, error) {
 	return n, err
 }
 
-// WriteBatch sends the messages in turn, waiting for room as long as it takes,
-// sendmmsg(2). It returns how many were sent; if that is not all, the error is why
-// the next was not. It also ends when ctx does, with its error. It allocates
-// nothing once it was called with as many messages. On unixgram the socket must
-// be connected.
+// WriteBatch sends the messages in order (sendmmsg(2)), waiting for buffer
+// space as long as it takes. It returns how many were sent; if not all were,
+// the error says why the next one was not. If ctx ends first, that error is
+// ctx.Err() in a *net.OpError. It does not allocate if an earlier call had as
+// many messages. On unixgram the socket must be connected.
 func (c *PacketConn) WriteBatch(ctx context.Context, m []Message) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -86,9 +89,9 @@ func (c *PacketConn) WriteBatch(ctx context.Context, m []Message) (int, error) {
 	return n, err
 }
 
-// SetSegmentSize makes the kernel cut everything that is sent into datagrams of
-// so many bytes, 1 to 65535; 0 switches it off. UDP_SEGMENT, udp(7), Linux 4.18;
-// elsewhere it is errors.ErrUnsupported.
+// SetSegmentSize makes the kernel split everything that is sent into datagrams
+// of the given size, 1 to 65535 bytes; 0 switches that off. UDP_SEGMENT,
+// udp(7), Linux 4.18. On other systems the error is errors.ErrUnsupported.
 func (c *PacketConn) SetSegmentSize(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -98,11 +101,12 @@ func (c *PacketConn) SetSegmentSize(bytes int) error {
 	return err
 }
 
-// SetReceiveOffload allows the kernel to join datagrams of one size from one
-// sender, UDP_GRO, udp(7), Linux 5.0; elsewhere it is errors.ErrUnsupported.
-// From then on only ReadBatch tells where one ends, in Message.SegmentSize, and
-// each Buf should have 65535 bytes. Other reads return what was joined as one;
-// ReadMsgUDP has the size in its control data.
+// SetReceiveOffload lets the kernel join datagrams of the same size from the
+// same sender. UDP_GRO, udp(7), Linux 5.0. On other systems the error is
+// errors.ErrUnsupported. While it is on, use [PacketConn.ReadBatch] with
+// buffers of 65535 bytes: Message.SegmentSize says where each datagram ends.
+// Other methods return the joined datagrams as one; ReadMsgUDP has their size
+// in its control data.
 func (c *PacketConn) SetReceiveOffload(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -112,9 +116,9 @@ func (c *PacketConn) SetReceiveOffload(on bool) error {
 	return err
 }
 
-// Offloads reports what the kernel can do for this socket: cut what is sent
-// (SetSegmentSize, Message.SegmentSize), and join what is received
-// (SetReceiveOffload).
+// Offloads reports what the kernel can do for this socket: split what is sent
+// ([PacketConn.SetSegmentSize], Message.SegmentSize) and join what is received
+// ([PacketConn.SetReceiveOffload]).
 func (c *PacketConn) Offloads() (segment, receive bool) {
 	if !c.ok() {
 		return false, false

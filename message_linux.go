@@ -12,10 +12,8 @@ import (
 	"github.com/eddyio/eddy/internal/sys"
 )
 
-// controlAlign is what control messages are aligned to, at most.
-const controlAlign = 8
-
-func alignControl(n int) int { return (n + controlAlign - 1) &^ (controlAlign - 1) }
+// alignControl rounds up to what control messages are aligned to.
+func alignControl(n int) int { return unix.CmsgSpace(n) - unix.CmsgSpace(0) }
 
 // segmentSpace is the room that the control message for the size of segments
 // takes.

@@ -6,40 +6,40 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// Metrics counts what a driver has done. All counts only grow, but for those
-// that say they are gauges.
+// Metrics are counters of what a driver has done since it was made. They only
+// grow, except those marked as gauges, which say how things are now.
 type Metrics struct {
-	Driver driver.Metrics // what went through the ring and the registry
+	Driver driver.Metrics // of the ring and of the registry of the first event loop
 
 	Direct    uint64 // file operations done by a plain system call of the caller
-	Ring      uint64 // file operations that went to the ring for speed
-	Owned     uint64 // file operations that could be abandoned, done on the ring
-	Offloaded uint64 // the same, done on a goroutine
-	Abandoned uint64 // those whose caller left before they ended
-	Trials    uint64 // times the path not in use was tried, for some milliseconds
-	Flips     uint64 // times the processor was found to be saturated, or no longer so
-	Saturated bool   // gauge: it is taken to be now, and the ring avoided
-	Files     int64  // gauge: files open
-	Leases    int64  // gauge: buffers of the driver's that an operation has
+	Ring      uint64 // file operations that were put on the ring because it is faster
+	Owned     uint64 // file operations that may be abandoned, done on the ring
+	Offloaded uint64 // file operations that may be abandoned, done on a goroutine
+	Abandoned uint64 // file operations whose caller left before they ended
+	Trials    uint64 // times the path not in use was tried for some milliseconds
+	Flips     uint64 // times the processors were found to be saturated, or no longer so
+	Saturated bool   // gauge: the processors are taken to be saturated, and files avoid the ring
+	Files     int64  // gauge: open files
+	Leases    int64  // gauge: the driver's buffers that are in use by operations
 
-	Loops    int    // gauge: registries that sockets are spread over, 0 before the first socket
-	Solos    int64  // gauge: sockets whose reader, being nearly alone, waits for replies by itself
-	Sockets  int64  // gauge: sockets open
-	Looks    uint64 // times a reader with nothing to read looked once more before it slept
-	Found    uint64 // those that found something
-	Holds    uint64 // times a reader waited for a moment in the kernel before it slept
-	Answered uint64 // those that ended with something to read
+	Loops    int    // gauge: event loops for sockets; 0 before the first socket
+	Solos    int64  // gauge: sockets whose reader waits for replies without the event loop, being almost alone
+	Sockets  int64  // gauge: open sockets
+	Looks    uint64 // times a reader with nothing to read looked once more before it parked
+	Found    uint64 // looks that found something
+	Holds    uint64 // times a reader waited in the kernel for some microseconds before it parked
+	Answered uint64 // holds that ended with something to read
 
-	RingDisabled bool // gauge: DisableRing was called, on a driver that might have had a ring
+	RingDisabled bool // gauge: DisableRing was called, and the driver has or might have had a ring
 }
 
 type counters struct {
 	owned, offloaded, abandoned atomic.Uint64
 	files, leases               atomic.Int64
-	missingLoops                atomic.Int64
 }
 
-// Metrics reads the counters.
+// Metrics returns the current values of the driver's counters. They are read
+// one after another, not at one instant.
 func (d *Driver) Metrics() Metrics {
 	m := Metrics{
 		Owned:     d.metrics.owned.Load(),

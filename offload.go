@@ -8,35 +8,43 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// offloads is the transfers that run on goroutines of their own, since there
+// offloads is the operations that run on goroutines of their own, since there
 // is no ring to do them. A shutdown waits for those whose callers have left.
 type offloads struct {
 	mu     sync.Mutex
-	all    map[*buffer]transferKind
+	all    map[*offloaded]struct{}
 	closed bool
 	empty  chan struct{} // closed when the last has ended; made by drain
 }
 
-// enter counts a transfer in, or reports that it comes too late.
-func (o *offloads) enter(b *buffer, k transferKind) bool {
+// offloaded is one of them.
+type offloaded struct {
+	op, name string
+	own      *buffer // a transfer's
+}
+
+// enter counts an operation in, or reports that it comes too late.
+func (o *offloads) enter(work *offloaded) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed {
 		return false
 	}
 	if o.all == nil {
-		o.all = map[*buffer]transferKind{}
+		o.all = map[*offloaded]struct{}{}
 	}
-	o.all[b] = k
+	o.all[work] = struct{}{}
 	return true
 }
 
 // leave counts it out and gives its buffer back.
-func (o *offloads) leave(b *buffer) {
+func (o *offloads) leave(work *offloaded) {
 	o.mu.Lock()
-	delete(o.all, b)
+	delete(o.all, work)
 	last := len(o.all) == 0 && o.empty != nil
-	b.Release()
+	if work.own != nil {
+		work.own.Release()
+	}
 	if last {
 		close(o.empty)
 		o.empty = nil
@@ -63,8 +71,8 @@ func (o *offloads) drain(ctx context.Context) []driver.Stuck {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var stuck []driver.Stuck
-	for b, k := range o.all {
-		stuck = append(stuck, driver.Stuck{Op: k.String(), Name: b.file.name})
+	for work := range o.all {
+		stuck = append(stuck, driver.Stuck{Op: work.op, Name: work.name})
 	}
 	return stuck
 }
@@ -94,7 +102,8 @@ func offload(e engine, t transfer, s stops) (int, error) {
 	}
 	d := t.file.d
 	own := lease(t)
-	if !d.offloads.enter(own, t.kind) {
+	work := &offloaded{op: t.kind.String(), name: t.file.name, own: own}
+	if !d.offloads.enter(work) {
 		own.Release()
 		return 0, ErrShutdown
 	}
@@ -111,13 +120,13 @@ func offload(e engine, t transfer, s stops) (int, error) {
 		d.metrics.abandoned.Add(1)
 		go func() {
 			<-done
-			d.offloads.leave(own)
+			d.offloads.leave(work)
 		}()
 		return 0, err
 	}
 	if t.kind == kindRead {
 		copy(t.p, own.bytes[:result.n])
 	}
-	d.offloads.leave(own)
+	d.offloads.leave(work)
 	return result.n, result.err
 }

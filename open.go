@@ -6,10 +6,11 @@ import (
 	"os"
 )
 
-// OpenFileContext is OpenFile that ends when ctx does, even if the file system
-// never answers, or, for a FIFO, if nobody opens the other end. What is opened
-// after that is closed again; a file that O_CREATE or O_TRUNC was to make or
-// empty may yet be.
+// OpenFileContext is [Driver.OpenFile], except that it also returns when ctx
+// ends, even if the file system never answers or, for a FIFO, if nobody opens
+// the other end. The error is then an *fs.PathError around ctx.Err(). If the
+// file is opened after that, it is closed again; but if flag has os.O_CREATE or
+// os.O_TRUNC, it may still be created or truncated.
 func (d *Driver) OpenFileContext(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	if ctx.Done() == nil {
 		return d.OpenFile(name, flag, perm)
@@ -21,14 +22,10 @@ func (d *Driver) OpenFileContext(ctx context.Context, name string, flag int, per
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	f, err := d.engine.open(d, opening{name, flag, perm}, &stops{ctx: ctx, down: d.ended})
-	if err != nil {
-		return nil, err
-	}
-	return d.newFile(f), nil
+	return d.engine.open(d, opening{name, flag, perm}, &stops{ctx: ctx, down: d.ended})
 }
 
-// OpenFileContext is Driver.OpenFileContext on Default.
+// OpenFileContext calls [Driver.OpenFileContext] on the default driver.
 func OpenFileContext(ctx context.Context, name string, flag int, perm fs.FileMode) (*File, error) {
 	return Default().OpenFileContext(ctx, name, flag, perm)
 }
@@ -42,7 +39,11 @@ type opening struct {
 
 // offloadOpen opens on a goroutine of its own, which closes the file if its
 // caller has left.
-func offloadOpen(d *Driver, o opening, s *stops) (*os.File, error) {
+func offloadOpen(d *Driver, o opening, s *stops) (*File, error) {
+	work := &offloaded{op: "openat", name: o.name}
+	if !d.offloads.enter(work) {
+		return nil, &fs.PathError{Op: "open", Path: o.name, Err: ErrShutdown}
+	}
 	var f *os.File
 	var err error
 	done := make(chan struct{})
@@ -57,8 +58,13 @@ func offloadOpen(d *Driver, o opening, s *stops) (*os.File, error) {
 			if <-done; err == nil {
 				f.Close()
 			}
+			d.offloads.leave(work)
 		}()
 		return nil, &fs.PathError{Op: "open", Path: o.name, Err: stopped}
 	}
-	return f, err
+	d.offloads.leave(work)
+	if err != nil {
+		return nil, err
+	}
+	return d.newFileWith(f, o.flag), nil
 }

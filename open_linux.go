@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,17 +13,17 @@ import (
 	"github.com/eddyio/eddy/uring"
 )
 
-func (plainEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
+func (plainEngine) open(d *Driver, o opening, s *stops) (*File, error) {
 	return offloadOpen(d, o, s)
 }
 
 // open puts an openat(2) on the ring. The driver closes the descriptor of one
 // whose caller has left.
-func (e *ringEngine) open(d *Driver, o opening, s *stops) (*os.File, error) {
+func (e *ringEngine) open(d *Driver, o opening, s *stops) (*File, error) {
 	fd, err := e.openOnRing(d, o, s)
 	switch err {
 	case nil:
-		return adoptDescriptor(fd, o.name)
+		return d.newFileOf(fd, o)
 	case errNotOnRing:
 		return offloadOpen(d, o, s)
 	default:
@@ -69,21 +70,30 @@ func (e *ringEngine) wait(o *driver.Op, s *stops) error {
 	return nil
 }
 
-// adoptDescriptor makes a file of a descriptor, as os.OpenFile would have made
-// it: what can be polled is non-blocking and std's poller's.
-func adoptDescriptor(fd int, name string) (*os.File, error) {
+// newFileOf makes a file of a descriptor, as os.OpenFile would have made it: what
+// can be polled is non-blocking, until Fd is called, and std's poller's.
+func (d *Driver) newFileOf(fd int, o opening) (*File, error) {
 	var stat unix.Stat_t
 	err := unix.Fstat(fd, &stat)
-	if err == nil {
+	unblocks := false
+	if err == nil && o.flag&unix.O_NONBLOCK == 0 {
 		switch stat.Mode & unix.S_IFMT {
 		case unix.S_IFIFO, unix.S_IFCHR:
+			unblocks = true
 			err = unix.SetNonblock(fd, true)
 		}
 	}
 	if err != nil {
-		return nil, errors.Join(&fs.PathError{Op: "open", Path: name, Err: err}, unix.Close(fd))
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: o.name, Err: err}, unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	std := os.NewFile(uintptr(fd), o.name)
+	if unblocks && std.SetDeadline(time.Time{}) != nil { // it cannot be polled
+		unblocks = false
+		_ = unix.SetNonblock(fd, false) // as it was
+	}
+	f := d.newFile(std)
+	f.unblocks = unblocks
+	return f, nil
 }
 
 // syscallMode is what package os makes of a FileMode.

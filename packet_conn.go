@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// PacketConn is a socket of datagrams: of the networks udp, udp4, udp6 or
-// unixgram. It does what *net.UDPConn and *net.UnixConn do, in the same words and
-// with the same errors, and sends and receives many datagrams with one system call.
-// Methods for the other kind of network fail with errors.ErrUnsupported.
+// A PacketConn is a datagram socket of the network udp, udp4, udp6 or unixgram.
+// It has the methods of *net.UDPConn and *net.UnixConn, with the same errors,
+// and can send and receive many datagrams with one system call. Methods for the
+// other kind of network fail with errors.ErrUnsupported.
 //
 // All methods may be called concurrently, Close included. Reads take turns with
-// reads and writes with writes; each takes one datagram, or one batch.
+// other reads, and writes with other writes; each turn is one datagram or one
+// batch.
 //
 // Memory: a method uses the buffers it is given until it returns and never
 // after.
@@ -77,9 +78,9 @@ func newPacketConn(t datagrams) *PacketConn {
 	return c
 }
 
-// PacketConn is the same socket, for batches and control data, if the connection
-// is one of udp or unixgram; otherwise it fails with errors.ErrUnsupported. Both
-// may be used, and closing either closes both.
+// PacketConn returns the same socket as a [PacketConn], for batches and control
+// data, if the connection is of the network udp or unixgram; otherwise the
+// error is errors.ErrUnsupported. Both may be used; closing either closes both.
 func (c *Conn) PacketConn() (*PacketConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -114,7 +115,7 @@ func (c *PacketConn) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: c.t.net(), Source: c.t.LocalAddr(), Addr: c.t.RemoteAddr(), Err: err}
 }
 
-// Read reads one datagram, whoever sent it. What does not fit is lost.
+// Read reads one datagram, whoever sent it. What does not fit into p is lost.
 func (c *PacketConn) Read(p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -124,7 +125,7 @@ func (c *PacketConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write sends one datagram to where the socket is connected.
+// Write sends one datagram to the address that the socket is connected to.
 func (c *PacketConn) Write(p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -134,7 +135,8 @@ func (c *PacketConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadContext is Read that also ends when ctx does, with its error.
+// ReadContext is [PacketConn.Read], except that it also returns when ctx ends,
+// with ctx.Err() in a *net.OpError.
 func (c *PacketConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -144,7 +146,8 @@ func (c *PacketConn) ReadContext(ctx context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// WriteContext is Write that also ends when ctx does, with its error.
+// WriteContext is [PacketConn.Write], except that it also returns when ctx
+// ends, with ctx.Err() in a *net.OpError.
 func (c *PacketConn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -154,13 +157,15 @@ func (c *PacketConn) WriteContext(ctx context.Context, p []byte) (int, error) {
 	return n, err
 }
 
-// ReadFrom reads one datagram and tells who sent it: a *net.UDPAddr or
-// *net.UnixAddr, or nil if it was a Unix socket without a name.
+// ReadFrom reads one datagram and returns its sender: a *net.UDPAddr or
+// *net.UnixAddr, or nil for a Unix socket without a name. What does not fit
+// into p is lost.
 func (c *PacketConn) ReadFrom(p []byte) (int, net.Addr, error) {
 	return c.ReadFromContext(context.Background(), p)
 }
 
-// ReadFromContext is ReadFrom that also ends when ctx does, with its error.
+// ReadFromContext is [PacketConn.ReadFrom], except that it also returns when
+// ctx ends, with ctx.Err() in a *net.OpError.
 func (c *PacketConn) ReadFromContext(ctx context.Context, p []byte) (int, net.Addr, error) {
 	if !c.ok() {
 		return 0, nil, syscall.EINVAL
@@ -186,7 +191,8 @@ func (c *PacketConn) WriteTo(p []byte, to net.Addr) (int, error) {
 	return c.WriteToContext(context.Background(), p, to)
 }
 
-// WriteToContext is WriteTo that also ends when ctx does, with its error.
+// WriteToContext is [PacketConn.WriteTo], except that it also returns when ctx
+// ends, with ctx.Err() in a *net.OpError.
 func (c *PacketConn) WriteToContext(ctx context.Context, p []byte, to net.Addr) (int, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -207,9 +213,8 @@ func (c *PacketConn) WriteToContext(ctx context.Context, p []byte, to net.Addr) 
 	return 0, err
 }
 
-// Close closes the socket. Whoever is inside a call leaves it with net.ErrClosed.
-// The second time it returns net.ErrClosed. The name of a Unix socket stays, as
-// with std.
+// Close closes the socket. Calls in progress return net.ErrClosed, and so does
+// a second Close. The name of a Unix socket is not removed, as in package net.
 func (c *PacketConn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -217,7 +222,7 @@ func (c *PacketConn) Close() error {
 	return c.t.Close()
 }
 
-// LocalAddr is the socket's address, a *net.UDPAddr or *net.UnixAddr.
+// LocalAddr returns the address of the socket, a *net.UDPAddr or *net.UnixAddr.
 func (c *PacketConn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil
@@ -225,7 +230,7 @@ func (c *PacketConn) LocalAddr() net.Addr {
 	return c.t.LocalAddr()
 }
 
-// RemoteAddr is the address that the socket is connected to, or nil.
+// RemoteAddr returns the address that the socket is connected to, or nil.
 func (c *PacketConn) RemoteAddr() net.Addr {
 	if !c.ok() {
 		return nil
@@ -233,7 +238,7 @@ func (c *PacketConn) RemoteAddr() net.Addr {
 	return c.t.RemoteAddr()
 }
 
-// SetDeadline is SetReadDeadline and SetWriteDeadline.
+// SetDeadline sets the read deadline and the write deadline.
 func (c *PacketConn) SetDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -241,8 +246,8 @@ func (c *PacketConn) SetDeadline(t time.Time) error {
 	return c.t.SetDeadline(t)
 }
 
-// SetReadDeadline makes reads end with os.ErrDeadlineExceeded at t, those under
-// way included; the zero time means never.
+// SetReadDeadline makes reads, including those in progress, fail with
+// os.ErrDeadlineExceeded at time t. The zero time means no deadline.
 func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -250,7 +255,7 @@ func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	return c.t.SetReadDeadline(t)
 }
 
-// SetWriteDeadline is SetReadDeadline for writes.
+// SetWriteDeadline is [PacketConn.SetReadDeadline] for writes.
 func (c *PacketConn) SetWriteDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -258,7 +263,8 @@ func (c *PacketConn) SetWriteDeadline(t time.Time) error {
 	return c.t.SetWriteDeadline(t)
 }
 
-// SetReadBuffer sets SO_RCVBUF, which the kernel doubles, socket(7).
+// SetReadBuffer sets SO_RCVBUF, in bytes. The kernel doubles the value, see
+// socket(7).
 func (c *PacketConn) SetReadBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -266,7 +272,8 @@ func (c *PacketConn) SetReadBuffer(bytes int) error {
 	return c.t.setReadBuffer(bytes)
 }
 
-// SetWriteBuffer sets SO_SNDBUF, which the kernel doubles, socket(7).
+// SetWriteBuffer sets SO_SNDBUF, in bytes. The kernel doubles the value, see
+// socket(7).
 func (c *PacketConn) SetWriteBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -274,8 +281,9 @@ func (c *PacketConn) SetWriteBuffer(bytes int) error {
 	return c.t.setWriteBuffer(bytes)
 }
 
-// SyscallConn gives access to the descriptor, as std's does: for socket options,
-// multicast groups, and calls that eddy has not.
+// SyscallConn gives access to the descriptor, as it does for sockets of package
+// net: for socket options, multicast groups, and system calls that eddy does
+// not wrap.
 func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
@@ -284,20 +292,16 @@ func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rawPacketConn{raw, c}, nil
+	return rawConn{raw, c}, nil
 }
 
-// rawPacketConn keeps the socket alive for as long as somebody has its descriptor.
-type rawPacketConn struct {
-	syscall.RawConn
-	owner *PacketConn
-}
-
-// File is a duplicate of the descriptor, as std's is: close both. It is in
-// non-blocking mode.
+// File returns a duplicate of the descriptor, in non-blocking mode. Closing the
+// file does not close the socket, nor the other way round.
 func (c *PacketConn) File() (*os.File, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
-	return c.t.file()
+	f, err := c.t.file()
+	c.keep()
+	return f, err
 }

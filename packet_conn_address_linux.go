@@ -22,11 +22,7 @@ func addrPortOf(name *sys.Name) netip.AddrPort {
 		return netip.AddrPortFrom(netip.AddrFrom4(ip), port)
 	case unix.AF_INET6:
 		ip, port, zone := name.Inet6()
-		address := netip.AddrFrom16(ip)
-		if zone != 0 {
-			address = address.WithZone(zones.name(int(zone)))
-		}
-		return netip.AddrPortFrom(address, port)
+		return netip.AddrPortFrom(netip.AddrFrom16(ip).WithZone(zoneOf(int(zone))), port)
 	}
 	return netip.AddrPort{}
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +25,6 @@ type packetSocket struct {
 
 func (l *linux) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) {
 	network, connected := origin(n)
-	local := n.LocalAddr()
 	var remote net.Addr
 	if c, ok := n.(net.Conn); ok {
 		remote = c.RemoteAddr()
@@ -35,15 +33,11 @@ func (l *linux) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) 
 	if err != nil {
 		return nil, err
 	}
-	fd, err := take(n, n.Close)
+	s, err := loop.take(n, n.Close, network, n.LocalAddr(), remote)
 	if err != nil {
 		return nil, err
 	}
-	s, err := loop.open(fd, kindOf(fd, network), network, local, remote)
-	if err != nil {
-		return nil, err
-	}
-	return &packetSocket{socket: s, family: familyOf(fd), connected: connected}, nil
+	return &packetSocket{socket: s, family: familyOf(s.fd), connected: connected}, nil
 }
 
 // familyOf is SO_DOMAIN, Linux 2.6.32.
@@ -96,7 +90,7 @@ func (s *socket) alone(ctx context.Context, side driver.Side, f func() (int, err
 	if ctx.Done() != nil {
 		return s.until(ctx, side, f)
 	}
-	mu := [2]*sync.Mutex{&s.reads, &s.writes}[side]
+	mu := s.lockOf(side)
 	mu.Lock()
 	n, err := f()
 	mu.Unlock()

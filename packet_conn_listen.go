@@ -9,14 +9,14 @@ import (
 	"syscall"
 )
 
-// ListenPacket opens a socket of datagrams as net.ListenPacket does. Networks:
-// udp, udp4, udp6, unixgram. Errors are std's.
+// ListenPacket opens a datagram socket as net.ListenPacket does, with the same
+// errors. The network is udp, udp4, udp6 or unixgram.
 func (d *Driver) ListenPacket(ctx context.Context, network, address string) (*PacketConn, error) {
 	return d.ListenPacketWith(ctx, ListenConfig{}, network, address)
 }
 
-// ListenPacketWith is ListenPacket with settings. With ReusePort, the kernel
-// gives each of the sockets its share of the senders.
+// ListenPacketWith is [Driver.ListenPacket] with settings. With ReusePort, the
+// kernel spreads the senders over the sockets.
 func (d *Driver) ListenPacketWith(ctx context.Context, config ListenConfig, network, address string) (*PacketConn, error) {
 	if d.down.Load() {
 		return nil, &net.OpError{Op: "listen", Net: network, Err: ErrShutdown}
@@ -33,9 +33,10 @@ func (d *Driver) ListenPacketWith(ctx context.Context, config ListenConfig, netw
 	return c, nil
 }
 
-// AdoptPacketConn takes over a *net.UDPConn or a *net.UnixConn of the network
-// unixgram: use and close the result instead. The socket keeps its options.
-// Deadlines have to be set again.
+// AdoptPacketConn turns a *net.UDPConn, or a *net.UnixConn of the network
+// unixgram, into a PacketConn. From then on only the result may be used and
+// closed, not n. The socket keeps its options, but deadlines have to be set
+// again.
 func (d *Driver) AdoptPacketConn(n net.PacketConn) (*PacketConn, error) {
 	switch c := n.(type) {
 	case nil:
@@ -92,10 +93,11 @@ func origin(n net.PacketConn) (network string, connected bool) {
 	return n.LocalAddr().Network(), false
 }
 
-// ListenPacket is Driver.ListenPacket on Default, without a context.
+// ListenPacket calls [Driver.ListenPacket] on the default driver with a
+// background context.
 func ListenPacket(network, address string) (*PacketConn, error) {
 	return Default().ListenPacket(context.Background(), network, address)
 }
 
-// AdoptPacketConn is Driver.AdoptPacketConn on Default.
+// AdoptPacketConn calls [Driver.AdoptPacketConn] on the default driver.
 func AdoptPacketConn(n net.PacketConn) (*PacketConn, error) { return Default().AdoptPacketConn(n) }

@@ -17,7 +17,7 @@ type portablePacketConn struct {
 }
 
 func (p portableSystem) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) {
-	return d.newPortableConn(n.(net.Conn)).asDatagrams()
+	return d.newPortableConn(n.(net.Conn), n.LocalAddr().Network()).asDatagrams()
 }
 
 // asDatagrams implements packets.

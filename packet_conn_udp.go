@@ -20,7 +20,7 @@ func opAddr(a *net.UDPAddr) net.Addr {
 	return a
 }
 
-// ReadFromUDP is ReadFrom that returns a *net.UDPAddr.
+// ReadFromUDP is [PacketConn.ReadFrom] with a *net.UDPAddr.
 func (c *PacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	n, from, err := c.ReadFromUDPAddrPort(p)
 	if err != nil {
@@ -29,15 +29,15 @@ func (c *PacketConn) ReadFromUDP(p []byte) (int, *net.UDPAddr, error) {
 	return n, net.UDPAddrFromAddrPort(from), nil
 }
 
-// ReadFromUDPAddrPort is ReadFrom that returns a netip.AddrPort and allocates
-// nothing. As with std, on sockets of IPv6 an IPv4 address is IPv4-mapped:
-// netip.Addr.Unmap undoes that.
+// ReadFromUDPAddrPort is [PacketConn.ReadFrom] with a netip.AddrPort. It does
+// not allocate. As in package net, an IPv4 address on an IPv6 socket is
+// IPv4-mapped; netip.Addr.Unmap undoes that.
 func (c *PacketConn) ReadFromUDPAddrPort(p []byte) (int, netip.AddrPort, error) {
 	return c.ReadFromUDPAddrPortContext(context.Background(), p)
 }
 
-// ReadFromUDPAddrPortContext is ReadFromUDPAddrPort that also ends when ctx does,
-// with its error.
+// ReadFromUDPAddrPortContext is [PacketConn.ReadFromUDPAddrPort], except that
+// it also returns when ctx ends, with ctx.Err() in a *net.OpError.
 func (c *PacketConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (int, netip.AddrPort, error) {
 	if err := c.forNetwork(false, "read"); err != nil {
 		return 0, netip.AddrPort{}, err
@@ -47,7 +47,7 @@ func (c *PacketConn) ReadFromUDPAddrPortContext(ctx context.Context, p []byte) (
 	return n, from, err
 }
 
-// WriteToUDP is WriteTo for a *net.UDPAddr.
+// WriteToUDP is [PacketConn.WriteTo] with a *net.UDPAddr.
 func (c *PacketConn) WriteToUDP(p []byte, to *net.UDPAddr) (int, error) {
 	if err := c.forNetwork(false, "write"); err != nil {
 		return 0, err
@@ -57,13 +57,14 @@ func (c *PacketConn) WriteToUDP(p []byte, to *net.UDPAddr) (int, error) {
 	return n, err
 }
 
-// WriteToUDPAddrPort is WriteTo for a netip.AddrPort. It allocates nothing.
+// WriteToUDPAddrPort is [PacketConn.WriteTo] with a netip.AddrPort. It does not
+// allocate.
 func (c *PacketConn) WriteToUDPAddrPort(p []byte, to netip.AddrPort) (int, error) {
 	return c.WriteToUDPAddrPortContext(context.Background(), p, to)
 }
 
-// WriteToUDPAddrPortContext is WriteToUDPAddrPort that also ends when ctx does,
-// with its error.
+// WriteToUDPAddrPortContext is [PacketConn.WriteToUDPAddrPort], except that it
+// also returns when ctx ends, with ctx.Err() in a *net.OpError.
 func (c *PacketConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, to netip.AddrPort) (int, error) {
 	if err := c.forNetwork(false, "write"); err != nil {
 		return 0, err
@@ -73,8 +74,8 @@ func (c *PacketConn) WriteToUDPAddrPortContext(ctx context.Context, p []byte, to
 	return n, err
 }
 
-// ReadMsgUDP reads one datagram into p and the control data that comes with it
-// into oob, recvmsg(2). flags says what was cut: syscall.MSG_TRUNC,
+// ReadMsgUDP reads one datagram into p, and the control data that comes with it
+// into oob, see recvmsg(2). flags says what was cut off: syscall.MSG_TRUNC,
 // syscall.MSG_CTRUNC.
 func (c *PacketConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UDPAddr, err error) {
 	n, oobn, flags, sender, err := c.ReadMsgUDPAddrPort(p, oob)
@@ -84,8 +85,8 @@ func (c *PacketConn) ReadMsgUDP(p, oob []byte) (n, oobn, flags int, from *net.UD
 	return n, oobn, flags, from, err
 }
 
-// ReadMsgUDPAddrPort is ReadMsgUDP that returns a netip.AddrPort. It allocates
-// nothing.
+// ReadMsgUDPAddrPort is [PacketConn.ReadMsgUDP] with a netip.AddrPort. It does
+// not allocate.
 func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
 	if err := c.forNetwork(false, "read"); err != nil {
 		return 0, 0, 0, netip.AddrPort{}, err
@@ -95,9 +96,9 @@ func (c *PacketConn) ReadMsgUDPAddrPort(p, oob []byte) (n, oobn, flags int, from
 	return n, oobn, flags, from, err
 }
 
-// WriteMsgUDP sends p as one datagram, with the control data in oob, sendmsg(2):
-// to an address or, if the socket is connected, to nil. It returns how much of p
-// and of oob was taken, which is all or nothing.
+// WriteMsgUDP sends p as one datagram, with the control data in oob, see
+// sendmsg(2). to is the destination, or nil if the socket is connected. It
+// returns how much of p and of oob was taken, which is all or nothing.
 func (c *PacketConn) WriteMsgUDP(p, oob []byte, to *net.UDPAddr) (n, oobn int, err error) {
 	if err := c.forNetwork(false, "write"); err != nil {
 		return 0, 0, err
@@ -107,8 +108,8 @@ func (c *PacketConn) WriteMsgUDP(p, oob []byte, to *net.UDPAddr) (n, oobn int, e
 	return n, oobn, err
 }
 
-// WriteMsgUDPAddrPort is WriteMsgUDP for a netip.AddrPort, of which the zero one
-// stands for nil. It allocates nothing.
+// WriteMsgUDPAddrPort is [PacketConn.WriteMsgUDP] with a netip.AddrPort; its
+// zero value stands for nil. It does not allocate.
 func (c *PacketConn) WriteMsgUDPAddrPort(p, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
 	if err := c.forNetwork(false, "write"); err != nil {
 		return 0, 0, err

@@ -15,8 +15,8 @@ func unixOpAddr(a *net.UnixAddr) net.Addr {
 	return a
 }
 
-// ReadFromUnix is ReadFrom that returns a *net.UnixAddr, nil if the sender has no
-// name.
+// ReadFromUnix is [PacketConn.ReadFrom] with a *net.UnixAddr, which is nil if
+// the sender has no name.
 func (c *PacketConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 	if err := c.forNetwork(true, "read"); err != nil {
 		return 0, nil, err
@@ -26,7 +26,7 @@ func (c *PacketConn) ReadFromUnix(p []byte) (int, *net.UnixAddr, error) {
 	return n, from, err
 }
 
-// WriteToUnix is WriteTo for a *net.UnixAddr.
+// WriteToUnix is [PacketConn.WriteTo] with a *net.UnixAddr.
 func (c *PacketConn) WriteToUnix(p []byte, to *net.UnixAddr) (int, error) {
 	if err := c.forNetwork(true, "write"); err != nil {
 		return 0, err
@@ -36,7 +36,7 @@ func (c *PacketConn) WriteToUnix(p []byte, to *net.UnixAddr) (int, error) {
 	return n, err
 }
 
-// ReadMsgUnix is Conn.ReadMsgUnix.
+// ReadMsgUnix is [Conn.ReadMsgUnix] for a datagram socket.
 func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	if err := c.forNetwork(true, "read"); err != nil {
 		return 0, 0, 0, nil, err
@@ -46,7 +46,7 @@ func (c *PacketConn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.U
 	return n, oobn, flags, from, err
 }
 
-// WriteMsgUnix is Conn.WriteMsgUnix.
+// WriteMsgUnix is [Conn.WriteMsgUnix] for a datagram socket.
 func (c *PacketConn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (n, oobn int, err error) {
 	if err := c.forNetwork(true, "write"); err != nil {
 		return 0, 0, err
@@ -56,13 +56,14 @@ func (c *PacketConn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (n, oobn int,
 	return n, oobn, err
 }
 
-// ReadMsgUnix reads from a Unix socket into p, and control data that comes along
-// into oob: file descriptors (syscall.ParseUnixRights), which are closed on exec
-// and are the caller's to close, or credentials, recvmsg(2), unix(7). flags says
-// what was cut: syscall.MSG_TRUNC, syscall.MSG_CTRUNC. At the end of the stream
-// the error is, as std's, an *net.OpError with io.EOF inside. Like std, it reads
-// one byte at least from a stream if oob is not empty. On other networks it fails
-// with errors.ErrUnsupported.
+// ReadMsgUnix reads from a Unix socket into p, and the control data that comes
+// along into oob: file descriptors (syscall.ParseUnixRights) or credentials;
+// see recvmsg(2) and unix(7). Received descriptors are close-on-exec and belong
+// to the caller. flags says what was cut off: syscall.MSG_TRUNC,
+// syscall.MSG_CTRUNC. At the end of the stream the error is a *net.OpError
+// around io.EOF, as in package net; and, as there, at least one byte is read
+// from a stream if oob is not empty. On other networks the error is
+// errors.ErrUnsupported.
 func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	if !c.ok() {
 		return 0, 0, 0, nil, syscall.EINVAL
@@ -72,12 +73,13 @@ func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAdd
 	return n, oobn, flags, from, err
 }
 
-// WriteMsgUnix writes p to a Unix socket, and the control data in oob with it:
-// file descriptors (syscall.UnixRights) or credentials, sendmsg(2), unix(7). It
-// returns how much of p and of oob was taken; on a stream that may be less than
-// all of p. to is nil on connections; std takes none of unixgram
-// (net.ErrWriteToConnected). Like std, it writes one byte at least to a stream if
-// oob is not empty. On other networks it fails with errors.ErrUnsupported.
+// WriteMsgUnix writes p to a Unix socket, together with the control data in
+// oob: file descriptors (syscall.UnixRights) or credentials; see sendmsg(2) and
+// unix(7). It returns how much of p and of oob was taken; on a stream that may
+// be less than all of p. to must be nil on a connection; on a connected
+// unixgram socket any other value is net.ErrWriteToConnected. As in package
+// net, at least one byte is written to a stream if oob is not empty. On other
+// networks the error is errors.ErrUnsupported.
 func (c *Conn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (n, oobn int, err error) {
 	if !c.ok() {
 		return 0, 0, syscall.EINVAL

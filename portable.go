@@ -3,7 +3,6 @@ package eddy
 import (
 	"context"
 	"io"
-	"os"
 	"sync"
 )
 
@@ -33,7 +32,7 @@ func (portable) transfer(t transfer) (n int, err error) {
 
 func (e portable) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
 
-func (portable) open(d *Driver, o opening, s *stops) (*os.File, error) {
+func (portable) open(d *Driver, o opening, s *stops) (*File, error) {
 	return offloadOpen(d, o, s)
 }
 

@@ -8,20 +8,22 @@ import (
 	"github.com/eddyio/eddy/poll"
 )
 
-// ReadyEvent is what a registration was found ready for. Hand it to ClearReady.
+// ReadyEvent says what a registration was found ready for. Pass it to
+// [Registration.ClearReady].
 type ReadyEvent = driver.ReadyEvent
 
-// Registration is a descriptor whose readiness can be waited for: a pipe, a
-// socket, a timerfd, a device, a library's own. It is what Tokio calls AsyncFd.
-// All methods may be called by any goroutine.
+// A Registration is a descriptor whose readiness can be waited for: a pipe, a
+// socket, a timerfd, a device, or a descriptor that a library owns. All methods
+// may be called concurrently.
 type Registration struct {
 	source source
 }
 
-// Register starts to watch a descriptor. It should be non-blocking, and stays
-// the caller's: deregister it before closing it. Errors: poll.ErrNotPollable
-// for regular files and directories, fs.ErrExist if the driver has it already,
-// EBADF, ErrShutdown, and errors.ErrUnsupported on Windows.
+// Register starts to watch a descriptor. The descriptor should be non-blocking
+// and stays the caller's; call [Registration.Deregister] before closing it.
+// Errors are poll.ErrNotPollable for regular files and directories,
+// poll.ErrInvalidInterest, fs.ErrExist if the driver watches it already, EBADF,
+// [ErrShutdown], and errors.ErrUnsupported on Windows. See epoll_ctl(2).
 func (d *Driver) Register(fd int, interest poll.Interest) (*Registration, error) {
 	if d.down.Load() {
 		return nil, ErrShutdown
@@ -37,10 +39,11 @@ func (d *Driver) Register(fd int, interest poll.Interest) (*Registration, error)
 }
 
 // Ready waits until the descriptor is ready for some part of the interest,
-// which must be part of what was registered, and tells for what. The answer
-// stands until it is cleared: after an operation has said EAGAIN, call
-// ClearReady, or Ready answers the same at once. Errors: ctx.Err(),
-// fs.ErrClosed after Deregister, ErrShutdown.
+// which must be part of what was registered, and returns what it is ready for.
+// The readiness stays until it is cleared: after an operation has returned
+// EAGAIN, call [Registration.ClearReady], or Ready returns the same again at
+// once. Errors are ctx.Err(), fs.ErrClosed after Deregister,
+// poll.ErrInvalidInterest, and [ErrShutdown].
 //
 //	for {
 //		event, err := r.Ready(ctx, poll.Readable)
@@ -62,9 +65,9 @@ func (r *Registration) Ready(ctx context.Context, interest poll.Interest) (Ready
 	return r.source.Ready(ctx, interest)
 }
 
-// TryIO calls f if the descriptor is ready, and clears the readiness if f says
-// EAGAIN. It does not wait: if the descriptor is not ready, the error is
-// EAGAIN and f was not called.
+// TryIO calls f if the descriptor is ready, returns its error, and clears the
+// readiness if that is EAGAIN. It does not wait: if the descriptor is not
+// ready, f is not called and the error is EAGAIN.
 func (r *Registration) TryIO(interest poll.Interest, f func() error) error {
 	if !interest.IsValid() {
 		return poll.ErrInvalidInterest
@@ -72,10 +75,10 @@ func (r *Registration) TryIO(interest poll.Interest, f func() error) error {
 	return r.source.TryIO(interest, f)
 }
 
-// ClearReady says that an operation found nothing more to do after the event.
-// What has become ready since then stays.
+// ClearReady says that, after the event, an operation found nothing more to do.
+// Readiness that has arrived since the event is kept.
 func (r *Registration) ClearReady(e ReadyEvent) { r.source.ClearReady(e) }
 
-// Deregister ends the watch and wakes whoever waits, with fs.ErrClosed. The
-// second time it returns fs.ErrClosed itself.
+// Deregister stops watching the descriptor. Calls of Ready in progress return
+// fs.ErrClosed, and so does a second Deregister.
 func (r *Registration) Deregister() error { return r.source.Deregister() }

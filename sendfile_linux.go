@@ -17,7 +17,16 @@ const maxSendfile = 4 << 20
 // offset. It reports false if it has done nothing and another way is needed: the
 // source is no regular file, or its file system has no sendfile.
 func (s *socket) sendfile(r io.Reader, limit int64) (sent int64, handled bool, err error) {
-	file, ok := fileOf(r)
+	if f, ok := r.(*File); ok {
+		if f.readsEnd() || f.acquire("read") != nil {
+			return 0, false, nil // Read tells
+		}
+		defer f.release()
+		r = f.file
+	}
+	// It need not be an *os.File: os.File.WriteTo, to which io.Copy turns first,
+	// hands on something else that reads the file.
+	file, ok := r.(syscall.Conn)
 	if !ok || s.kind&isStream == 0 {
 		return 0, false, nil
 	}
@@ -25,37 +34,25 @@ func (s *socket) sendfile(r io.Reader, limit int64) (sent int64, handled bool, e
 	if err != nil {
 		return 0, false, nil
 	}
-	s.writes.Lock()
-	defer s.writes.Unlock()
-	controlErr := raw.Control(func(fd uintptr) {
+	// As std, with the source locked: nobody else reads from the middle.
+	rawErr := raw.Read(func(fd uintptr) bool {
 		sent, handled, err = s.sendDescriptor(int(fd), limit)
+		return true
 	})
-	if controlErr != nil {
+	if rawErr != nil {
 		return 0, false, nil
 	}
 	return sent, handled, wrapErrno("sendfile", err)
 }
 
-// fileOf is the descriptor behind a reader, if there is one. It need not be an
-// *os.File: os.File.WriteTo, to which io.Copy turns first, hands on something else
-// that reads the file.
-func fileOf(r io.Reader) (syscall.Conn, bool) {
-	if f, ok := r.(*File); ok {
-		if f == nil {
-			return nil, false
-		}
-		return f.file, true
-	}
-	f, ok := r.(syscall.Conn)
-	return f, ok
-}
-
-// sendDescriptor is sendfile's loop. The caller holds writes.
+// sendDescriptor is sendfile's loop.
 func (s *socket) sendDescriptor(from int, limit int64) (sent int64, handled bool, err error) {
 	var stat unix.Stat_t
 	if unix.Fstat(from, &stat) != nil || stat.Mode&unix.S_IFMT != unix.S_IFREG {
 		return 0, false, nil
 	}
+	s.writes.Lock()
+	defer s.writes.Unlock()
 	for sent < limit {
 		var n int
 		err := s.attempt(driver.Writing, func() (err error) {

@@ -10,9 +10,11 @@ import (
 	"sync"
 )
 
-// Signals receives signals of the process, through the driver. A signal that
-// comes again before it was received counts once, as with the kernel itself.
-// While somebody receives a signal, its default action does not take place.
+// Signals receives signals that are sent to the process. A signal that comes
+// again before it was received counts once, as in the kernel, signal(7). While
+// anybody receives a signal, its default action does not take place. All
+// methods may be called concurrently; each signal goes to one of the callers of
+// Recv.
 type Signals struct {
 	set    *receivers
 	d      *Driver
@@ -25,9 +27,10 @@ type Signals struct {
 	gone    chan struct{}
 }
 
-// Signals starts to receive these signals, or all that can be received if none
-// are named. SIGKILL and SIGSTOP cannot be received by anybody, see signal(7),
-// and are refused. Close it when it is no longer needed.
+// Signals starts to receive the given signals, or all that can be received if
+// none are given. SIGKILL and SIGSTOP cannot be received, see signal(7); asking
+// for them is an error (fs.ErrInvalid). Close the result when it is no longer
+// needed.
 func (d *Driver) Signals(sigs ...os.Signal) (*Signals, error) {
 	for _, s := range sigs {
 		if s == nil {
@@ -44,8 +47,8 @@ func (d *Driver) Signals(sigs ...os.Signal) (*Signals, error) {
 	return s, nil
 }
 
-// Recv waits for the next signal. Errors: ctx.Err(), fs.ErrClosed after Close,
-// ErrShutdown after the driver's Shutdown.
+// Recv waits for the next signal. Errors are ctx.Err(), fs.ErrClosed after
+// Close, and [ErrShutdown] after the driver was shut down.
 func (s *Signals) Recv(ctx context.Context) (os.Signal, error) {
 	for {
 		if sig, err := s.next(); sig != nil || err != nil {
@@ -90,8 +93,8 @@ func (s *Signals) poke() {
 	}
 }
 
-// Close stops receiving; default actions take place again, unless somebody
-// else receives the signals. Those who wait in Recv get fs.ErrClosed, and so
+// Close stops receiving. Default actions take place again, unless somebody else
+// receives the signals. Calls of Recv in progress return fs.ErrClosed, and so
 // does a second Close.
 func (s *Signals) Close() error {
 	s.mu.Lock()

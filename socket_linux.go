@@ -170,8 +170,11 @@ func (s *socket) awaitData(p []byte) int {
 	return 0
 }
 
-// wait sleeps until there is news.
+// wait sleeps until there is news. The caller holds the side's lock.
 func (s *socket) wait(side driver.Side) {
+	if side == driver.Reading && s.solo.on {
+		s.leaveSolo(-soloPause) // the loop is not told of a solo socket's data
+	}
 	if s.io().Wait(side) {
 		s.loop.waking.Store(false)
 	}
@@ -283,7 +286,7 @@ func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, err
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	mu := [2]*sync.Mutex{&s.reads, &s.writes}[side]
+	mu := s.lockOf(side)
 	if err := lock(ctx, mu); err != nil {
 		return 0, err
 	}
@@ -302,6 +305,14 @@ func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, err
 		err = ctx.Err()
 	}
 	return n, err
+}
+
+// lockOf is what whoever uses the side holds.
+func (s *socket) lockOf(side driver.Side) *sync.Mutex {
+	if side == driver.Reading {
+		return &s.reads
+	}
+	return &s.writes
 }
 
 // lock locks mu, unless the context ends before.
@@ -353,8 +364,13 @@ func (s *socket) writeContext(ctx context.Context, p []byte) (int, error) {
 }
 
 // attempt calls f until it does not say EAGAIN, waiting for the side before each
-// further call. The caller holds the side's lock.
+// call. The caller holds the side's lock.
 func (s *socket) attempt(side driver.Side, f func() error) error {
+	return s.repeat(side, false, f)
+}
+
+// repeat is attempt, but at once makes the first call without having waited.
+func (s *socket) repeat(side driver.Side, atOnce bool, f func() error) error {
 	io := s.io()
 	stale := [2]poll.Ready{notReadable, notWritable}[side]
 	for {
@@ -362,10 +378,11 @@ func (s *socket) attempt(side driver.Side, f func() error) error {
 		if seen.Ended(side) || seen.IsInterrupted(side) {
 			return s.ended(seen, side, 1)
 		}
-		if seen.Ready(side) == 0 {
+		if !atOnce && seen.Ready(side) == 0 {
 			s.wait(side)
 			continue
 		}
+		atOnce = false
 		switch err := f(); err {
 		case unix.EAGAIN:
 			io.Clear(seen, stale)
@@ -410,7 +427,10 @@ func (s *socket) Close() error {
 // use calls f with the descriptor, which stays open for as long. It does not
 // wait for anybody who reads or writes.
 func (s *socket) use(f func(fd int) error) error {
-	s.uses.RLock()
+	// Only Close locks it, and f may call use, too: to wait would be a deadlock.
+	if !s.uses.TryRLock() {
+		return net.ErrClosed
+	}
 	defer s.uses.RUnlock()
 	if s.closed() {
 		return net.ErrClosed

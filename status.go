@@ -7,20 +7,22 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// Fallback is something that was wanted and could not be had, with the reason
-// in a word, what was seen, and what the kernel answered.
+// A Fallback describes something that the driver wanted to use and could not:
+// the reason in one word, the evidence, and the kernel's error, if there was
+// one.
 type Fallback = driver.Fallback
 
-// Status tells what a driver uses, and why it does not use more.
+// Status says which backend a driver uses, and why it does not use a better
+// one.
 type Status struct {
 	Backend   Backend           // in use at this moment; never BackendAuto
-	Submit    driver.SubmitMode // never SubmitAuto where a ring is in use
-	Kernel    string            // the release that uname(2) gives
-	Fallbacks []Fallback        // empty if everything wanted was to be had
+	Submit    driver.SubmitMode // meaningful if a ring is in use; then never SubmitAuto
+	Kernel    string            // the release that uname(2) reports; "" if unknown
+	Fallbacks []Fallback        // what was wanted and is not available; empty if everything is
 }
 
-// Status tells what the driver uses. It sets the ring up if nothing has done so
-// yet.
+// Status reports which backend the driver uses, and why not a better one. It
+// sets up the ring if nothing has done so yet.
 func (d *Driver) Status() Status {
 	s := d.system.status(d)
 	if d.ringDisabled() {
@@ -30,7 +32,7 @@ func (d *Driver) Status() Status {
 	return s
 }
 
-// String is one line, and one more for each fallback.
+// String returns one line for the backend, and one more line for each fallback.
 func (s Status) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "backend %v", s.Backend)
@@ -54,5 +56,5 @@ func (s Status) String() string {
 
 // fallbackFrom tells of a backend that New refused.
 func fallbackFrom(err error) Fallback {
-	return Fallback{Wanted: "another backend than portable", Reason: "unavailable", Err: err}
+	return Fallback{Wanted: "the requested backend", Reason: "unavailable", Err: err}
 }

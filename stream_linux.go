@@ -87,12 +87,6 @@ func (s *socket) copyFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-// onlyWriter hides that a socket can read from a reader.
-type onlyWriter struct{ io.Writer }
-
-// onlyReader hides that a socket can write to a writer.
-type onlyReader struct{ io.Reader }
-
 // writeTo implements transport.
 func (s *socket) writeTo(w io.Writer) (int64, error) {
 	n, err := s.copyTo(w)

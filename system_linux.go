@@ -24,6 +24,8 @@ type linux struct {
 	loops  loops
 	watch  watch
 	pipe   signalPipe
+
+	inlines bool // reads look into the page cache first
 }
 
 func (d *Driver) start() error {
@@ -43,7 +45,7 @@ func (d *Driver) start() error {
 	}
 	d.system = l
 	d.backend = BackendURing
-	d.inlines = true
+	l.inlines = true
 	l.choose.init(runtime.GOMAXPROCS(0), processorTime)
 	d.engine = &ringEngine{handle: l.handle, choose: &l.choose, forced: d.cfg.Backend == BackendURing}
 	switch d.cfg.Backend {
@@ -51,13 +53,26 @@ func (d *Driver) start() error {
 		d.backend = BackendEpoll
 		d.engine = plainEngine{}
 	case BackendURing:
-		d.inlines = false
+		l.inlines = false
 		if ok, _ := l.handle.CheckAndInit(uring.OpRead); !ok {
 			err := fmt.Errorf("eddy: backend uring: %w", l.whyNot())
 			return errors.Join(err, d.system.shutdown(context.Background()))
 		}
 	}
 	return nil
+}
+
+// driver is the main loop's share of the settings.
+func (c Config) driver() driver.Config {
+	return driver.Config{
+		Events:      eventsPerTurn,
+		Submit:      c.Submit,
+		RingEntries: c.RingEntries,
+		Depth:       c.Depth,
+		Workers:     c.Workers,
+		Holds:       c.Holds,
+		NoRing:      c.Backend == BackendEpoll,
+	}
 }
 
 // whyNot turns the recorded fallback into an error.
@@ -75,12 +90,16 @@ func (l *linux) start(d *Driver) error {
 	if err := l.pipe.open(l.handle); err != nil {
 		return errors.Join(err, l.main.file.Close(), l.main.driver.Shutdown(context.Background()))
 	}
-	return l.main.start(func() {
+	err := l.main.start(func() {
 		if l.main.driver.ConsumeSignalReady() {
 			l.pipe.drain()
 			d.signals.deliver()
 		}
 	})
+	if err != nil {
+		l.pipe.close(l.handle)
+	}
+	return err
 }
 
 func (l *linux) status(d *Driver) Status {
@@ -91,6 +110,9 @@ func (l *linux) status(d *Driver) Status {
 	}
 	s.Submit = l.handle.SubmitMode()
 	s.Fallbacks = l.handle.Fallbacks()
+	if short := l.loops.short.Load(); short != nil {
+		s.Fallbacks = append(s.Fallbacks, *short)
+	}
 	return s
 }
 

@@ -27,7 +27,7 @@ type engine interface {
 
 	// open opens a file, or returns when one of the stops has come. Its errors
 	// are os.OpenFile's.
-	open(d *Driver, o opening, s *stops) (*os.File, error)
+	open(d *Driver, o opening, s *stops) (*File, error)
 }
 
 // transfer is one read, write or sync.
