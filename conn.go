@@ -165,6 +165,7 @@ func (c *Conn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.Close()
 }
 
@@ -173,6 +174,7 @@ func (c *Conn) CloseRead() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.closeRead()
 }
 
@@ -182,6 +184,7 @@ func (c *Conn) CloseWrite() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.closeWrite()
 }
 
@@ -191,6 +194,7 @@ func (c *Conn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.LocalAddr()
 }
 
@@ -199,6 +203,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.RemoteAddr()
 }
 
@@ -207,6 +212,7 @@ func (c *Conn) SetDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.SetDeadline(t)
 }
 
@@ -217,6 +223,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.SetReadDeadline(t)
 }
 
@@ -225,6 +232,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.SetWriteDeadline(t)
 }
 
@@ -233,6 +241,7 @@ func (c *Conn) SetNoDelay(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setNoDelay(on)
 }
 
@@ -241,6 +250,7 @@ func (c *Conn) SetKeepAlive(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setKeepAlive(on)
 }
 
@@ -251,6 +261,7 @@ func (c *Conn) SetKeepAlivePeriod(d time.Duration) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setKeepAlivePeriod(d)
 }
 
@@ -261,6 +272,7 @@ func (c *Conn) SetKeepAliveConfig(config net.KeepAliveConfig) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setKeepAliveConfig(config)
 }
 
@@ -272,6 +284,7 @@ func (c *Conn) SetLinger(seconds int) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setLinger(seconds)
 }
 
@@ -281,6 +294,7 @@ func (c *Conn) SetReadBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setReadBuffer(bytes)
 }
 
@@ -290,6 +304,7 @@ func (c *Conn) SetWriteBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.setWriteBuffer(bytes)
 }
 
@@ -300,6 +315,7 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	raw, err := c.t.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -307,8 +323,8 @@ func (c *Conn) SyscallConn() (syscall.RawConn, error) {
 	return rawConn{raw, c}, nil
 }
 
-// rawConn keeps the Conn, or Listener, alive for as long as somebody has its
-// descriptor: its methods, while they run.
+// rawConn keeps the Conn, Listener or PacketConn alive for as long as somebody
+// has its descriptor: its methods, while they run.
 type rawConn struct {
 	raw   syscall.RawConn
 	owner any
@@ -353,6 +369,7 @@ func (c *Conn) MultipathTCP() (bool, error) {
 	if !c.ok() {
 		return false, syscall.EINVAL
 	}
+	defer runtime.KeepAlive(c)
 	return c.t.multipathTCP()
 }
 

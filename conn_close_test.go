@@ -196,6 +196,7 @@ func TestConnIsCollectedDuringACall(t *testing.T) {
 				if err := <-ended; err != nil {
 					t.Errorf("%s: %v", what, err)
 				}
+				io.Copy(io.Discard, peer) // which ends when the connection is collected
 			})
 			stop()
 			peer.Close()

@@ -73,6 +73,7 @@ func (l *Listener) Close() error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(l)
 	return l.a.Close()
 }
 
@@ -82,6 +83,7 @@ func (l *Listener) Addr() net.Addr {
 	if !l.ok() {
 		return nil
 	}
+	defer runtime.KeepAlive(l)
 	return l.a.LocalAddr()
 }
 
@@ -91,6 +93,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	if !l.ok() {
 		return syscall.EINVAL
 	}
+	defer runtime.KeepAlive(l)
 	return l.a.SetDeadline(t)
 }
 
@@ -98,6 +101,7 @@ func (l *Listener) SetDeadline(t time.Time) error {
 // default it does if Listen created the socket, and does not if it was adopted.
 func (l *Listener) SetUnlinkOnClose(on bool) {
 	if l.ok() {
+		defer runtime.KeepAlive(l)
 		l.a.setUnlinkOnClose(on)
 	}
 }
@@ -119,6 +123,7 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
+	defer runtime.KeepAlive(l)
 	raw, err := l.a.SyscallConn()
 	if err != nil {
 		return nil, err

@@ -219,6 +219,7 @@ func (c *PacketConn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.Close()
 }
 
@@ -227,6 +228,7 @@ func (c *PacketConn) LocalAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
+	defer c.keep()
 	return c.t.LocalAddr()
 }
 
@@ -235,6 +237,7 @@ func (c *PacketConn) RemoteAddr() net.Addr {
 	if !c.ok() {
 		return nil
 	}
+	defer c.keep()
 	return c.t.RemoteAddr()
 }
 
@@ -243,6 +246,7 @@ func (c *PacketConn) SetDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.SetDeadline(t)
 }
 
@@ -252,6 +256,7 @@ func (c *PacketConn) SetReadDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.SetReadDeadline(t)
 }
 
@@ -260,6 +265,7 @@ func (c *PacketConn) SetWriteDeadline(t time.Time) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.SetWriteDeadline(t)
 }
 
@@ -269,6 +275,7 @@ func (c *PacketConn) SetReadBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.setReadBuffer(bytes)
 }
 
@@ -278,6 +285,7 @@ func (c *PacketConn) SetWriteBuffer(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
 	}
+	defer c.keep()
 	return c.t.setWriteBuffer(bytes)
 }
 
@@ -288,6 +296,7 @@ func (c *PacketConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL
 	}
+	defer c.keep()
 	raw, err := c.t.SyscallConn()
 	if err != nil {
 		return nil, err
