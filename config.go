@@ -90,6 +90,8 @@ type Config struct {
 	// is saturated. Otherwise it looks once more, and then waits for some
 	// microseconds in the kernel, as long as that tends to pay off.
 	NoHolds bool
+
+	byEnvironment bool // the environment has chosen Backend
 }
 
 // resolve applies the environment, and checks what is to be checked on every
@@ -118,6 +120,6 @@ func (c Config) resolve() (Config, error) {
 	if err != nil {
 		return c, fmt.Errorf("%w (from %s)", err, environment)
 	}
-	c.Backend = b
+	c.Backend, c.byEnvironment = b, true
 	return c, nil
 }

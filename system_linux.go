@@ -110,6 +110,11 @@ func (l *linux) status(d *Driver) Status {
 	}
 	s.Submit = l.handle.SubmitMode()
 	s.Fallbacks = l.handle.Fallbacks()
+	for i, f := range s.Fallbacks {
+		if f.Reason == probe.ReasonForced && d.cfg.Backend == BackendEpoll && d.cfg.byEnvironment {
+			s.Fallbacks[i].Evidence = append(f.Evidence, environment+"="+d.cfg.Backend.String())
+		}
+	}
 	if short := l.loops.short.Load(); short != nil {
 		s.Fallbacks = append(s.Fallbacks, *short)
 	}
