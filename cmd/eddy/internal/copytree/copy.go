@@ -194,9 +194,9 @@ func (c *copier) finishDirectories() {
 func (c *copier) finishDirectory(d directory) (err error) {
 	var unkept, alsoUnkept error
 	if c.opts.KeepMode || d.extra != 0 {
-		now, err := os.Stat(d.path)
-		if err != nil {
-			return err
+		now, failed := os.Stat(d.path)
+		if failed != nil {
+			return failed
 		}
 		mode := now.Mode() &^ d.extra
 		if c.opts.KeepMode {
