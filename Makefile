@@ -91,7 +91,7 @@ explore:
 # The explorer must catch each seeded mistake (it compiles the package once for
 # each), and so must the soak test.
 mistakes:
-	$(GO) test -timeout 40m -count=1 -tags mistakes -run '^TestExplorerCatchesEveryMistake$$' ./driver
+	$(GO) test -timeout 40m -count=1 -tags mistakes -run '^Test(ExplorerCatchesEveryMistake|SeamIsLeftInAnOrdinaryBuild)$$' ./driver
 	$(GO) test $(TIMEOUT) -count=1 -tags mistakes ./internal/soak
 
 # Each target for a bounded count; what it finds it writes to testdata/fuzz.
