@@ -58,14 +58,34 @@ func main() {
 	reports, err := runAll(ctx, s)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kernels:", err)
-		os.Exit(1)
+		os.Exit(exitUnknown)
 	}
-	good := printReports(os.Stdout, reports, s.verbose)
+	printReports(os.Stdout, reports, s.verbose)
 	fmt.Printf("%d machines in %v\n", len(reports), time.Since(begun).Round(time.Second))
 	printTotal(os.Stdout, reports)
-	if !good {
-		os.Exit(1)
+	os.Exit(verdict(reports))
+}
+
+// The exit status. That a machine could not be run to its end, for want of a
+// kernel or of time, says nothing about the module; but it is no success.
+const (
+	exitGood    = 0
+	exitBad     = 1 // a test failed, or a machine is not as it ought to be
+	exitUnknown = 3 // none did, but not all machines got to their end
+)
+
+func verdict(reports []*report) int {
+	status := exitGood
+	for _, r := range reports {
+		switch {
+		case r.good():
+		case r.transcript.Done || r.failures() > 0:
+			return exitBad
+		default:
+			status = exitUnknown
+		}
 	}
+	return status
 }
 
 // runAll runs every machine and returns what became of each, in the order of
