@@ -61,7 +61,7 @@ backends:
 # keeps a pointer that nobody sees finds garbage under it. Conversions of
 # pointers are checked in the same run.
 stress:
-	GODEBUG=clobberfree=1 GOGC=1 $(GO) test $(TIMEOUT) -count=1 -short -gcflags=all=-d=checkptr . ./driver ./uring ./poll
+	GODEBUG=clobberfree=1 GOGC=1 $(GO) test $(TIMEOUT) -count=1 -short -gcflags=github.com/eddyio/eddy/...=-d=checkptr . ./driver ./uring ./poll
 
 command:
 	$(GO) -C cmd/eddy test $(TIMEOUT) ./...
