@@ -176,15 +176,15 @@ func TestDeadlinesSetByManyGetLost(t *testing.T) {
 		reader.Go(func() {
 			p := make([]byte, 1)
 			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
 				if _, err := server.Read(p); err == io.EOF {
 					return
 				} else if err != nil {
 					timeouts++
+				}
+				select {
+				case <-stop: // not before a Read: the setters may have been faster
+					return
+				default:
 				}
 			}
 		})
