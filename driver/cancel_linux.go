@@ -34,6 +34,7 @@ func (u *UringContext) pushCancel(key slab.Key) error {
 //	--------------------------------  ------------------------------------
 //	to tagCancel: ENOENT, EALREADY    tagPause, a timeout; one per request
 //	to tagPause: its time is over     tagCancel, once more
+//	to either: refused unseen         the same, see repeatRefused
 //
 // until the request's own completion has come.
 
@@ -67,7 +68,16 @@ func (u *UringContext) miss(c *uring.CQE) {
 	}
 }
 
-// repeatCancels queues what miss has noted, for those requests that are still
+// repeatRefused notes that io_uring_enter(2) itself has refused one of these
+// entries: there will be no answer to it. Whoever asked has not changed his mind.
+func (u *UringContext) repeatRefused(data uint64) {
+	if slot, ok := u.ops.Get(slab.Key(data &^ tagMask)); ok && data&tagMask == tagPause {
+		(*slot).pausing = false
+	}
+	u.missed = append(u.missed, data)
+}
+
+// repeatCancels queues what has been noted, for those requests that are still
 // there and still unwanted, as far as there is room.
 func (u *UringContext) repeatCancels() {
 	left := u.missed[:0]

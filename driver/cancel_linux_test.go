@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -364,5 +365,119 @@ func TestCancelThatMissesItsTargetIsRepeated(t *testing.T) {
 		b.Dispatch()
 		say(driver.TagPause, unix.ETIME)
 		check("a request that is gone", 21, 20)
+	}
+}
+
+// io_uring_enter(2) can refuse an entry without the kernel having looked at it
+// (ENOMEM): then nobody answers, and nobody would ask again.
+func TestRefusedCancelIsForgotten(t *testing.T) {
+	f := newFake(t, 8)
+	b := driver.NewBare(f, 8)
+	o := admit(t, b, 1, nil)[0]
+	_ = b.Submit()
+	b.Ask(o)
+	if err := b.Cancel(o); err != nil {
+		t.Fatal(err)
+	}
+	f.plan(reply{err: unix.ENOMEM}, reply{err: unix.EAGAIN}, reply{err: unix.ENOMEM})
+	if err := b.Submit(); err != nil {
+		t.Error(err)
+	}
+	if f.cancels != 1 || f.voided != 2 {
+		t.Errorf("%d requests to cancel were taken, %d are void", f.cancels, f.voided)
+	}
+	b.Dispatch()
+	wantResult(t, o, -int32(unix.ECANCELED))
+}
+
+func TestRefusedPauseEndsTheRepetition(t *testing.T) {
+	f := newFake(t, 8)
+	f.deaf = true
+	b := driver.NewBare(f, 8)
+	o := admit(t, b, 1, nil)[0]
+	_ = b.Submit()
+	key := f.userData(1) &^ driver.TagMask
+	b.Ask(o)
+	if err := b.Cancel(o); err != nil {
+		t.Fatal(err)
+	}
+	_ = b.Submit()
+	b.Dispatch() // not found: a pause is queued
+	f.plan(reply{err: unix.ENOMEM})
+	_ = b.Submit()
+	if len(f.pauses) != 1 {
+		t.Fatalf("%d pauses", len(f.pauses))
+	}
+	f.deaf = false
+	f.inject(uring.CQE{UserData: driver.TagPause | key, Res: -int32(unix.ETIME)})
+	b.Dispatch()
+	_ = b.Submit()
+	b.Dispatch()
+	wantResult(t, o, -int32(unix.ECANCELED))
+}
+
+// To ask again at once, where everything is refused, would hold up whoever has
+// the ring for as long as there is room in its queue.
+func TestCancelIsRepeatedAtOnceWhereEverythingIsRefused(t *testing.T) {
+	f := newFake(t, 1024)
+	b := driver.NewBare(f, 8)
+	o := admit(t, b, 1, nil)[0]
+	_ = b.Submit()
+	b.Ask(o)
+	if err := b.Cancel(o); err != nil {
+		t.Fatal(err)
+	}
+	before := f.enters
+	f.plan(slices.Repeat([]reply{{err: unix.EPERM}}, 2000)...)
+	if err := b.Submit(); err != unix.EPERM { //nolint:errorlint // bare
+		t.Errorf("%v", err)
+	}
+	if n := f.enters - before; n > 3 {
+		t.Errorf("the kernel was asked %d times", n)
+	}
+	f.mu.Lock()
+	f.script = nil // and now it goes again
+	f.mu.Unlock()
+	_ = b.Submit()
+	b.Dispatch()
+	wantResult(t, o, -int32(unix.ECANCELED))
+}
+
+// A multishot request has no place in an Op, which has one result. What else it
+// yields must not leak all the same.
+func TestFurtherDescriptorsOfARequestLeak(t *testing.T) {
+	for _, last := range []int32{0, -int32(unix.ECANCELED)} {
+		f := newFake(t, 8)
+		b := driver.NewBare(f, 8)
+		o := nop(1)
+		o.YieldsFd = true
+		if err := b.Admit(o); err != nil {
+			t.Fatal(err)
+		}
+		_ = b.Submit()
+		var fds [3]int
+		for i := range fds {
+			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fds[i] = fd
+		}
+		f.complete(1, int32(fds[0]), uring.CQEFMore)
+		f.complete(1, int32(fds[1]), uring.CQEFMore)
+		if last == 0 {
+			f.complete(1, int32(fds[2]), 0)
+		} else {
+			unix.Close(fds[2])
+			f.complete(1, last, 0)
+		}
+		b.Dispatch()
+		wantResult(t, o, int32(fds[0]))
+		for i, fd := range fds {
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); (err == nil) != (i == 0) {
+				t.Errorf("the last result is %d: descriptor %d: %v", last, i, err)
+			}
+		}
+		unix.Close(fds[0])
 	}
 }

@@ -1,11 +1,20 @@
 package driver_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/internal/seccomptest"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -106,4 +115,179 @@ func TestReadsThatFillTheRingKeepOutTheirWrites(t *testing.T) {
 			t.Error("other bytes were read than written")
 		}
 	})
+}
+
+// What the kernel has lost may be the completion that ended the poll through
+// which callers wake the submit thread.
+func TestLossOfTheWakePollsEndLosesRequests(t *testing.T) {
+	f := newFake(t, 8)
+	r := newFakeRig(t, driver.Config{Submit: driver.SubmitThread}, f)
+	defer func() {
+		if t.Failed() { // or its end would wait as well
+			f.inject(uring.CQE{UserData: driver.TagWake})
+		}
+	}()
+	first, second := nop(1), nop(2)
+	r.register(first)
+	f.userData(1)
+	f.plan(reply{consume: -1}, reply{err: unix.EBADR, before: func(f *fakeKernel) {
+		f.mu.Lock()
+		f.wakefd = -1 // it polls no more, and that is all anybody hears of it
+		f.mu.Unlock()
+	}})
+	r.register(second)
+	for _, o := range []*driver.Op{first, second} {
+		if res := r.result(o); res != -int32(unix.EBADR) {
+			t.Errorf("%s: %d", o.Name, res)
+		}
+	}
+	eventually(t, "the poll is armed again", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.wakefd >= 0
+	})
+	third := nop(3)
+	r.register(third)
+	f.userData(3)
+	f.complete(3, 33, 0)
+	if res := r.result(third); res != 33 {
+		t.Errorf("the third: %d", res)
+	}
+	for name := range uint64(2) { // they were not lost after all
+		f.complete(name+1, 0, 0)
+	}
+	eventually(t, "everything is back", func() bool { return r.Metrics().InFlight == 0 })
+}
+
+// A completion that has not fitted into the queue is not announced again: if the
+// call that fetches it fails there may be no other.
+func TestOverflowThatIsNotFlushedAtOnceStaysInTheKernel(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.EINTR, unix.EBUSY, unix.EAGAIN} {
+		f := newFake(t, 8)
+		f.cqSize = 1
+		b := driver.NewBare(f, 8)
+		ops := admit(t, b, 2, nil)
+		_ = b.Submit()
+		f.complete(1, 1, 0)
+		f.complete(2, 2, 0)
+		fail := reply{err: errno, before: func(f *fakeKernel) { f.cqSize = 0 }}
+		f.plan(fail, fail, fail, reply{consume: -1, before: func(f *fakeKernel) { f.cqSize = 1 }})
+		b.Dispatch()
+		wantResult(t, ops[0], 1)
+		wantResult(t, ops[1], 2)
+	}
+}
+
+// Nobody waits for what is lost; who counts it twice waits for what is not.
+func TestSecondLossCountsTheFirstOnesAnew(t *testing.T) {
+	f := newFake(t, 8)
+	b := driver.NewBare(f, 8)
+	var released atomic.Int64
+	first := admit(t, b, 1, &released)[0]
+	f.plan(reply{consume: -1}, reply{err: unix.EBADR})
+	_ = b.Submit()
+	_ = b.Wait(time.Millisecond)
+	wantResult(t, first, -int32(unix.EBADR))
+	second := nop(2)
+	if err := b.Admit(second); err != nil {
+		t.Fatal(err)
+	}
+	f.plan(reply{consume: -1}, reply{err: unix.EBADR})
+	_ = b.Submit()
+	_ = b.Wait(time.Millisecond)
+	wantResult(t, second, -int32(unix.EBADR))
+	if m := b.Metrics(); !b.Drained() || b.Len() != 2 || m.Lost != 2 || m.Completed != 2 || m.Cancelled != 0 {
+		t.Errorf("there is more to wait for: %v; %d slots; %+v", !b.Drained(), b.Len(), m)
+	}
+	f.complete(1, 0, 0)
+	f.complete(2, 0, 0)
+	b.Dispatch()
+	if !b.Drained() || b.Len() != 0 || released.Load() != 1 {
+		t.Errorf("there is more to wait for: %v; %d slots, %d released", !b.Drained(), b.Len(), released.Load())
+	}
+}
+
+func init() {
+	children["no enter"] = noEnter
+}
+
+// A sandbox that comes late forbids io_uring_enter(2). Then the submit thread
+// cannot sleep in the kernel; it must not go round and round instead.
+func TestSubmitThreadSpinsWhereItMayNotEnter(t *testing.T) {
+	needMode(t, driver.SubmitThread)
+	runChild(t, "no enter")
+}
+
+func noEnter() error {
+	d, err := driver.New(driver.Config{Submit: driver.SubmitThread})
+	if err != nil {
+		return err
+	}
+	h := d.Handle()
+	if ok, err := h.CheckAndInit(uring.OpNop); !ok || err != nil {
+		return fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	o := prepRead(new(driver.Op), fds[0], make([]byte, 1))
+	if err := h.RegisterOp(o); err != nil {
+		return err
+	}
+	// The thread has passed it on, and sleeps in the kernel, or it will find
+	// out sooner.
+	for h.Metrics().Submitted < 2 || h.Metrics().Enters < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond)
+	if err := seccomptest.Deny(syscall.EPERM, unix.SYS_IO_URING_ENTER); err != nil {
+		return err
+	}
+	if _, err := unix.Write(fds[1], []byte{1}); err != nil { // ends that sleep
+		return err
+	}
+	if o.Park() && !arrives(o.Done()) {
+		return errors.New("the read was never completed")
+	}
+	if res, _ := o.Result(); res != 1 {
+		return fmt.Errorf("result %d", res)
+	}
+	began, before := time.Now(), h.Metrics().Enters
+	time.Sleep(200 * time.Millisecond)
+	entered, most := h.Metrics().Enters-before, 3*uint64(time.Since(began)/time.Millisecond)
+	if entered > most {
+		return fmt.Errorf("the kernel was asked %d times, want %d at most", entered, most)
+	}
+	if entered == 0 {
+		return errors.New("the thread does not look again: nothing was tested")
+	}
+	return nil
+}
+
+// The same during a shutdown that has something to wait for.
+func TestShutdownSpinsWhereItMayNotEnter(t *testing.T) {
+	leaktest.Check(t)
+	f := newFake(t, 8)
+	f.deaf = true
+	r := newFakeRig(t, driver.Config{Submit: driver.SubmitThread}, f)
+	o := nop(1)
+	r.register(o)
+	f.userData(1)
+	time.Sleep(20 * time.Millisecond) // it sleeps in the kernel
+	// The request to cancel it goes through, and the pause that follows.
+	f.plan(reply{consume: -1}, reply{consume: -1})
+	f.plan(slices.Repeat([]reply{{err: unix.EPERM}}, 100_000)...)
+	before := r.Metrics().Enters
+	r.stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	var stuck *driver.ShutdownError
+	if err := r.driver.Shutdown(ctx); !errors.As(err, &stuck) || len(stuck.Stuck) != 1 {
+		t.Errorf("Shutdown: %v", err)
+	}
+	if n, most := r.Metrics().Enters-before, 3*uint64(time.Since(began)/time.Millisecond); n > most {
+		t.Errorf("the kernel was asked %d times, want %d at most", n, most)
+	}
 }

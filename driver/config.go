@@ -31,7 +31,8 @@ type Config struct {
 	// NoRing leaves io_uring alone: CheckAndInit always says no.
 	NoRing bool
 
-	// Events is how many readiness events a turn takes at most. 0 means 128.
+	// Events is how many readiness events a turn takes at most, up to 1<<20:
+	// the memory for them is there from the start. 0 means 128.
 	Events int
 }
 
@@ -39,9 +40,15 @@ type Config struct {
 // (IORING_MAX_ENTRIES, include/linux/io_uring_types.h).
 const MaxRingEntries = 32768
 
+// maxEvents is the most events of a turn.
+const maxEvents = 1 << 20
+
 func (c Config) withDefaults() (Config, error) {
 	if c.RingEntries > MaxRingEntries {
 		return c, fmt.Errorf("eddy: RingEntries %d is above the kernel's limit of %d", c.RingEntries, MaxRingEntries)
+	}
+	if c.Events > maxEvents {
+		return c, fmt.Errorf("eddy: Events %d is above the limit of %d", c.Events, maxEvents)
 	}
 	if c.Submit > SubmitThread {
 		return c, fmt.Errorf("eddy: there is no %v", c.Submit)

@@ -81,62 +81,6 @@ const (
 	tagMask uint64 = 0xff << 56
 )
 
-// entry remembers an SQE that the kernel has not consumed.
-type entry struct {
-	sqe *uring.SQE
-	key slab.Key // 0 if it is not a request
-}
-
-// fifo is a queue of entries that reuses its memory.
-type fifo struct {
-	entries []entry
-	head    int
-}
-
-func (f *fifo) push(e entry) { f.entries = append(f.entries, e) }
-
-func (f *fifo) drop(n uint32) {
-	f.head += min(int(n), len(f.entries)-f.head)
-	if f.head == len(f.entries) {
-		f.entries, f.head = f.entries[:0], 0
-	}
-}
-
-// oldest is the first entry that is wanted, or nil.
-func (f *fifo) oldest(wanted func(*entry) bool) *entry {
-	for i := f.head; i < len(f.entries); i++ {
-		if e := &f.entries[i]; wanted(e) {
-			return e
-		}
-	}
-	return nil
-}
-
-// backlog is a queue of requests that wait for their turn, linked through
-// Op.next.
-type backlog struct{ first, last *Op }
-
-func (b *backlog) push(o *Op) {
-	if b.last == nil {
-		b.first = o
-	} else {
-		b.last.next = o
-	}
-	b.last = o
-}
-
-func (b *backlog) pop() *Op {
-	o := b.first
-	if o == nil {
-		return nil
-	}
-	if b.first = o.next; b.first == nil {
-		b.last = nil
-	}
-	o.next = nil
-	return o
-}
-
 // opener makes rings: openRing, or a script in a test.
 type opener func(entries uint32, cfg uring.Config) (kernel, error)
 
@@ -279,13 +223,15 @@ func (u *UringContext) submit() error { return u.enter(false) }
 func (u *UringContext) submitGetEvents() error { return u.enter(true) }
 
 func (u *UringContext) enter(getEvents bool) error {
+	var n uint32
 	for try := 0; ; try++ {
 		u.resubmit()
-		u.repeatCancels()
+		if try == 0 || n > 0 { // else a kernel that refuses them would go on for ever
+			u.repeatCancels()
+		}
 		if !getEvents && u.ring.Queued() == 0 {
 			return nil
 		}
-		var n uint32
 		var err error
 		u.stamp()
 		u.counters.enters.Add(1)
@@ -369,7 +315,12 @@ func (u *UringContext) reject(cause error) bool {
 	}
 	errno := unix.EINVAL
 	errors.As(cause, &errno)
-	u.unarmed = u.unarmed || e.sqe.UserData&tagMask == tagWake
+	switch data := e.sqe.UserData; data & tagMask {
+	case tagWake:
+		u.unarmed = true
+	case tagCancel, tagPause:
+		u.repeatRefused(data)
+	}
 	*e.sqe = uring.SQE{Opcode: uring.OpNop, UserData: tagVoid}
 	key := e.key
 	e.key = 0
@@ -387,6 +338,8 @@ func (u *UringContext) reject(cause error) bool {
 // or those behind them would wait for ever.
 func (u *UringContext) abandonAll() {
 	u.counters.lost.Add(1)
+	u.unarmed = true // the end of that poll may be among what is lost
+
 	ours := map[slab.Key]bool{} // not with the kernel
 	for _, e := range u.unsubmitted.entries[u.unsubmitted.head:] {
 		ours[e.key] = true
@@ -396,7 +349,7 @@ func (u *UringContext) abandonAll() {
 	}
 	u.ops.Each(func(key slab.Key, p **Op) bool {
 		o := *p
-		if ours[key] {
+		if ours[key] || o.lost { // a twin stays one, whatever else is lost
 			return true
 		}
 		if o.Paced {
@@ -413,11 +366,14 @@ func (u *UringContext) abandonAll() {
 	u.promote()
 }
 
+// flushes is how often an overflow is flushed in vain.
+const flushes = 4
+
 // dispatchCompletions reaps all there is and returns how many it was. Waiters
 // are collected, not woken: see wake.
 func (u *UringContext) dispatchCompletions() int {
 	total, lost := 0, false
-	for {
+	for refused := 0; ; {
 		n := u.ring.Reap(u.cqes[:])
 		var at time.Duration
 		for i := range u.cqes[:n] {
@@ -435,10 +391,14 @@ func (u *UringContext) dispatchCompletions() int {
 		u.stamp()
 		flushed, err := u.ring.SubmitGetEvents()
 		u.accept(flushed)
-		// Whoever enters next meets the same error, with room to act on it,
-		// but for this one, which the kernel says once.
-		lost = lost || errors.Is(err, unix.EBADR)
-		if err != nil && u.ring.Completions() == 0 {
+		lost = lost || errors.Is(err, unix.EBADR) // which the kernel says once
+		if err == nil || u.ring.Completions() > 0 {
+			continue
+		}
+		// What has not fitted announces itself no more. If it is still there
+		// after a few attempts, it is for whoever enters next, who meets the
+		// same error with room to act on it.
+		if refused++; refused == flushes {
 			break
 		}
 	}
@@ -482,6 +442,9 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 		}
 		o.reaped = at
 	}
+	if o.partial {
+		o.dispose(c.Res, u.counters)
+	}
 	if c.More() {
 		if !o.partial {
 			o.res, o.flags, o.partial = c.Res, c.Flags, true
@@ -490,16 +453,26 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 	}
 	res := c.Res
 	if cutShort(res) && !o.partial {
-		if !u.closing.Load() && !o.unwanted() {
+		switch {
+		case u.closing.Load() || o.unwanted():
+			res = -int32(unix.ECANCELED)
+		case o.tries == maxTries:
+			res = -int32(unix.EAGAIN)
+		default:
+			o.tries++
 			o.next, u.again, o.again = u.again, o, true
 			return at
 		}
-		res = -int32(unix.ECANCELED)
 	}
 	u.removeOp(key)
 	u.finish(o, res, c.Flags)
 	return at
 }
+
+// maxTries is how often a request is submitted once more. A thread that exits
+// ends it once; a kernel that cannot make the worker it takes, for want of
+// processes (RLIMIT_NPROC), ends it each time and at once.
+const maxTries = 64
 
 // resubmit puts requests that the kernel cancelled unasked back into the
 // queue, in the slots they have, unless somebody has asked for it since, or
@@ -569,6 +542,9 @@ func wake(o *Op) {
 	}
 }
 
+// patient is the try from which on backOff waits for its longest.
+const patient = 10
+
 // backOff is how long to leave the kernel alone when it takes nothing: first
 // not at all, then longer and longer, up to a millisecond.
 func backOff(try int) {
@@ -579,7 +555,7 @@ func backOff(try int) {
 		runtime.Gosched()
 		return
 	}
-	time.Sleep(min(time.Duration(1)<<min(try, 10)*time.Microsecond, time.Millisecond))
+	time.Sleep(min(time.Duration(1)<<min(try, patient)*time.Microsecond, time.Millisecond))
 }
 
 // stuck lists the requests that the kernel still has.

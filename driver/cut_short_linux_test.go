@@ -77,3 +77,27 @@ func TestRequestThatWaitsForRoomIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// A kernel that may make no more threads (RLIMIT_NPROC) cancels what needs one,
+// at once and each time.
+func TestRequestThatIsAlwaysCancelledIsResubmittedForEver(t *testing.T) {
+	f := newFake(t, 8)
+	b := driver.NewBare(f, 8)
+	o := nop(1)
+	for life := range 2 { // the second has as many attempts
+		if err := b.Admit(o); err != nil {
+			t.Fatal(err)
+		}
+		tries := 0
+		for o.State() == driver.Submitted && tries < 1000 {
+			_ = b.Submit()
+			f.complete(1, -int32(unix.ECANCELED), 0)
+			b.Dispatch()
+			tries++
+		}
+		wantResult(t, o, -int32(unix.EAGAIN))
+		if m := b.Metrics(); tries != 65 || m.Resubmitted != uint64(64*(life+1)) || b.Len() != 0 {
+			t.Errorf("given up after %d attempts; %+v", tries, m)
+		}
+	}
+}

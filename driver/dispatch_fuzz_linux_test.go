@@ -283,9 +283,10 @@ func (d *dispatch) complete(c *uring.CQE) {
 		return
 	}
 	if e.op.YieldsFd && c.Res >= 0 {
-		c.Res = 1 << 30 // no descriptor
-		if !e.partial {
-			c.Res = int32(d.descriptor())
+		c.Res = int32(d.descriptor())
+		if e.partial { // an Op has one result
+			d.want.Disposed++
+			d.closed = append(d.closed, int(c.Res))
 		}
 	}
 	if !e.partial {
@@ -296,11 +297,15 @@ func (d *dispatch) complete(c *uring.CQE) {
 		return
 	}
 	if !e.partial && cutShort(c.Res) {
-		if !e.unwanted() {
+		switch {
+		case e.unwanted():
+			e.res = -int32(unix.ECANCELED)
+		case e.takes > 64:
+			e.res = -int32(unix.EAGAIN)
+		default:
 			e.again = true
 			return
 		}
-		e.res = -int32(unix.ECANCELED)
 	}
 	delete(d.live, e.userData)
 	d.former = append(d.former, e.userData)

@@ -158,6 +158,12 @@ func (b *Bare) Dispatch() int {
 // Metrics reads the counters.
 func (b *Bare) Metrics() Metrics { return b.tally.read() }
 
+// BeginClose asks the kernel to give up all there is.
+func (b *Bare) BeginClose() { b.beginClose() }
+
+// Drained tells whether nothing is left to wait for.
+func (b *Bare) Drained() bool { return b.drained() }
+
 // Len is the number of slots in use.
 func (b *Bare) Len() int { return b.ops.Len() }
 

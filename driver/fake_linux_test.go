@@ -39,6 +39,7 @@ type fakeKernel struct {
 	enters  int
 	voided  int         // no-ops with TagVoid that have run
 	cancels int         // requests to cancel that were taken
+	minimum uint32      // how many completions were last waited for
 	pauses  []uring.SQE // timeouts that are not over before the test says so
 	most    int         // most requests the kernel has had at once
 	order   []uint64
@@ -112,6 +113,7 @@ func (f *fakeKernel) SubmitAndWait(minimum uint32, timeout time.Duration) (uint3
 	if f.closed {
 		return 0, uring.ErrClosed
 	}
+	f.minimum = minimum
 	n, err := f.enter(true)
 	if err != nil || timeout == 0 {
 		return n, err

@@ -46,6 +46,7 @@ func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
 	h := &Handle{cfg: cfg, registry: registry, waker: waker, open: openRing}
 	h.registrations.counters = &h.counters
 	h.registrations.registry = registry
+	h.registrations.waker = waker
 	h.holds = newHolds(cfg.Holds, &h.counters, h.openRing, h.AddUringSource, func(fd int) {
 		// A ring that is not in the registry any more needs no removal.
 		_ = registry.Deregister(poll.SourceFd(fd))
@@ -268,9 +269,10 @@ func (h *Handle) HoldOp(patience time.Duration, ops ...*Op) (bool, error) {
 
 // CancelOp is how a caller leaves: it gives the request up and asks the kernel
 // to do the same. It reports false if the request has completed instead: then
-// the caller still has to take the Result. On true the Op is the driver's for
-// good, and so is all it owns until the kernel is done with it; a descriptor
-// that it would have yielded is closed.
+// the caller still has to take the Result, and before that, if Park was true, to
+// receive from Done: the token may not have been sent yet. On true the Op is the
+// driver's for good, and so is all it owns until the kernel is done with it; a
+// descriptor that it would have yielded is closed.
 func (h *Handle) CancelOp(o *Op) bool {
 	home := o.home
 	for {
@@ -291,7 +293,9 @@ func (h *Handle) CancelOp(o *Op) bool {
 
 // RequestCancel asks the kernel to give the request up, and leaves it at
 // that: the caller goes on waiting and finds ECANCELED or, if the kernel was
-// faster, the request's own result.
+// faster, the request's own result. Anybody may call it once the request has
+// been registered, but only before Result has been called: what is done with the
+// Op afterwards is another request, and it would be that one.
 func (h *Handle) RequestCancel(o *Op) {
 	o.asked.Store(true)
 	switch o.State() {

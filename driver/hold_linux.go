@@ -35,6 +35,7 @@ const holdEntries = 64
 type hold struct {
 	mu      mutex
 	stray   bool
+	polled  bool // a goroutine looks after it, for the registry has no room
 	context UringContext
 	pool    *holds
 }
@@ -150,7 +151,7 @@ func (h *hold) run(ops []*Op, patience time.Duration) bool {
 	}
 	for deadline := now() + patience; !u.drained(); {
 		left := deadline - now()
-		if left <= 0 || u.wait(uint32(u.ops.Len()), left) != nil {
+		if left <= 0 || u.wait(uint32(u.ops.Len()-u.lost), left) != nil {
 			return false
 		}
 		u.dispatchCompletions()
@@ -167,15 +168,33 @@ func (p *holds) astray(h *hold) {
 	p.held--
 	p.strays[h] = struct{}{}
 	p.mu.Unlock()
-	// If the ring cannot be watched, its completions are found by the turns
-	// that other events cause.
-	_ = p.watch(h.context.ring.Fd())
+	// A ring that cannot be watched (epoll_ctl(2): ENOSPC, ENOMEM) causes no
+	// turns; those that other events cause may never come.
+	if p.watch(h.context.ring.Fd()) != nil && !h.polled {
+		h.polled = true
+		go h.poll()
+	}
 	h.context.ops.Each(func(key slab.Key, o **Op) bool {
 		// Somebody asked while it was held, and could not do it himself.
 		return !(*o).unwanted() || h.context.pushCancel(key) == nil
 	})
 	h.mu.Unlock()
 	p.reap(h)
+}
+
+// poll looks after a stray that nobody watches, until it is none any more.
+func (h *hold) poll() {
+	for {
+		backOff(patient)
+		h.pool.reap(h)
+		h.mu.Lock()
+		if !h.stray {
+			h.polled = false
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+	}
 }
 
 // turn looks after the strays.

@@ -1,7 +1,9 @@
 package driver_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"sync"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/internal/leaktest"
+	"github.com/eddyio/eddy/internal/seccomptest"
 	"github.com/eddyio/eddy/uring"
 )
 
@@ -327,4 +330,114 @@ func onThreadThatExits(f func()) {
 		}
 		time.Sleep(10 * time.Microsecond)
 	}
+}
+
+// What is lost may never come: a hold that waits for as many completions as it
+// has requests out waits in vain.
+func TestHoldWaitsForWhatIsLost(t *testing.T) {
+	leaktest.Check(t)
+	f := newFake(t, driver.HoldEntries)
+	d, err := driver.NewOpening(driver.Config{Submit: driver.SubmitShared}, func(n uint32, c uring.Config) (driver.Kernel, error) {
+		if n == driver.HoldEntries {
+			return f, nil
+		}
+		return newFake(t, int(n)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ok, err := d.Handle().CheckAndInit(uring.OpNop); !ok || err != nil {
+		// The scripted kernel knows no operation, but there is a ring now.
+		if err != nil || d.Handle().State() != driver.StateInitialized {
+			t.Fatal(ok, err, d.Handle().Fallbacks())
+		}
+	}
+	r := turned(t, d)
+	ops := make([]*driver.Op, 5)
+	for i := range ops {
+		ops[i] = nop(uint64(i + 1))
+	}
+	// The first four go first, and are lost; the fifth is still in the queue.
+	f.plan(reply{consume: -1}, reply{err: unix.EBADR, before: func(f *fakeKernel) {
+		f.mu.Lock()
+		f.prompt = true
+		f.mu.Unlock()
+	}})
+	done, err := r.HoldOp(200*time.Millisecond, ops...)
+	if !done || err != nil {
+		t.Error(done, err)
+	}
+	for i, o := range ops {
+		wantResult(t, o, []int32{-int32(unix.EBADR), 0}[i/4])
+	}
+	if f.minimum != 1 || r.Metrics().Lost != 1 {
+		t.Errorf("it has waited for %d completions, want 1; %+v", f.minimum, r.Metrics())
+	}
+	for i := range uint64(4) { // they were not lost after all
+		f.complete(i+1, 0, 0)
+	}
+	o := nop(6)
+	if done, err := r.HoldOp(patience, o); !done || err != nil {
+		t.Error(done, err)
+	}
+	wantResult(t, o, 0)
+	eventually(t, "everything is back", func() bool { return r.Metrics().InFlight == 0 })
+}
+
+func init() {
+	children["no room for strays"] = noRoomForStrays
+}
+
+// The registry can be full (fs.epoll.max_user_watches): then no turn comes of a
+// stray's completion.
+func TestStrayThatCannotBeWatchedIsNeverCompleted(t *testing.T) {
+	needMode(t, driver.SubmitThread)
+	runChild(t, "no room for strays")
+}
+
+func noRoomForStrays() error {
+	before := leaktest.Take()
+	d, err := driver.New(driver.Config{Submit: driver.SubmitThread, Holds: 2})
+	if err != nil {
+		return err
+	}
+	h := d.Handle()
+	if ok, err := h.CheckAndInit(uring.OpRead); !ok || err != nil {
+		return fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	if err := seccomptest.Deny(unix.ENOSPC, unix.SYS_EPOLL_CTL); err != nil {
+		return err
+	}
+	for round := range 20 { // nobody turns the driver at all
+		o := prepRead(new(driver.Op), fds[0], make([]byte, 1))
+		if done, err := h.HoldOp(time.Millisecond, o); done || err != nil {
+			return fmt.Errorf("HoldOp: %v, %w", done, err)
+		}
+		if _, err := unix.Write(fds[1], []byte{1}); err != nil {
+			return err
+		}
+		if o.Park() && !arrives(o.Done()) {
+			return fmt.Errorf("round %d: the request was never completed: %v", round, o.State())
+		}
+		if res, _ := o.Result(); res != 1 {
+			return fmt.Errorf("round %d: result %d", round, res)
+		}
+		for h.Metrics().Strays > 0 {
+			time.Sleep(100 * time.Microsecond)
+		}
+	}
+	unix.Close(fds[0])
+	unix.Close(fds[1])
+	// What is to be taken out of the registry cannot be either.
+	if err := d.Shutdown(context.Background()); err != nil && !errors.Is(err, unix.ENOSPC) {
+		return err
+	}
+	if left := before.Wait(leaktest.Grace); left != "" {
+		return errors.New(left)
+	}
+	return nil
 }

@@ -15,6 +15,15 @@ const (
 	// the thread that submitted it, so a thread stuck in a long system call
 	// holds up what it submitted. On a single processor it is nevertheless the
 	// faster way by far.
+	//
+	// Go's scheduler interrupts those threads with a signal (SIGURG), and the
+	// kernel cannot make a worker thread in the name of one that has a signal
+	// pending. Since the middle of 2024 ("io-wq: limit retrying worker
+	// initialisation", also in 5.15, 6.1 and 6.6) it gives up after three
+	// attempts, since 6.15 more rarely: a request that blocks a worker, such as
+	// one to a pipe, can then be left without, for as long as the workers there
+	// are wait for others. SubmitThread keeps the signal from its thread; from
+	// callers it cannot be kept.
 	SubmitShared
 
 	// SubmitThread gives the ring one locked thread that submits for all and

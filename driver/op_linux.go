@@ -26,7 +26,14 @@ type Resource interface{ Release() }
 // belongs to the driver, but for Wait, Done, State and CancelOp, until Result
 // has returned or CancelOp has said that the caller is out of it: one of the
 // two must be called, for what the Op owns stays pinned until then. An Op may
-// be used again after Result; it must not be copied.
+// be used again after Result; it must not be copied. Who has parked receives
+// from Done before Result, also when CancelOp has reported false.
+//
+// Entries that answer for others, several times, or not at all are not for an Op:
+// IOSQE_IO_LINK and IOSQE_IO_HARDLINK (the chain breaks when one of them is
+// refused or submitted once more), multishot requests (the first completion is
+// the Result; descriptors that the others yield are closed) and
+// IOSQE_CQE_SKIP_SUCCESS (it never ends).
 type Op struct {
 	// Entry is the prepared submission entry. Its UserData is the driver's.
 	Entry uring.SQE
@@ -64,6 +71,7 @@ type Op struct {
 	told    bool  // a shutdown has asked the kernel to give it up
 	pausing bool  // the kernel will be asked to give it up once more, after a pause
 	misses  uint8 // how often it was not found when the kernel was asked to
+	tries   uint8 // how often it was submitted once more
 	cancel  bool  // in the submitter's queue: not a request but the wish to cancel target
 	target  *Op
 	home    home // where it was registered, for CancelOp
@@ -87,8 +95,11 @@ func (o *Op) OwnBytes(p []byte) {
 func (o *Op) State() Lifecycle { return Lifecycle(o.state.Load()) }
 
 // Park announces that the caller is about to receive from Done. It reports
-// false if the request has completed: then there is nothing to wait for. Only
-// the goroutine that registered the request may call it, once.
+// false if the request has completed: then there is nothing to wait for. On true
+// there is one token for the caller, who has to receive it before Result: also
+// if CancelOp reports false in the meantime. A token that is left behind would
+// be that of the Op's next request. Only the goroutine that registered the
+// request may call it, once.
 func (o *Op) Park() bool {
 	return o.state.CompareAndSwap(uint32(Submitted), uint32(Waiting))
 }
@@ -105,8 +116,11 @@ func (o *Op) Wait() {
 }
 
 // Result takes the outcome of a completed request, as the kernel gave it: a
-// count, a descriptor, or an errno negated. It releases the memory and the
-// resource, and leaves the Op idle.
+// count, a descriptor, or an errno negated. ECANCELED is reported only if
+// somebody has asked for it, or at a shutdown; EAGAIN also of a request that the
+// kernel has cancelled unasked, and for the same reason as before, 65 times. It
+// releases the memory and the resource, and leaves the Op idle. If Park was true,
+// receive from Done first.
 func (o *Op) Result() (res int32, flags uring.CQEFlags) {
 	if o.State() != Completed {
 		panic("driver: Result of a request that is " + o.State().String())
@@ -135,7 +149,7 @@ func (o *Op) reset() {
 	o.place.Store(0)
 	o.next, o.target = nil, nil
 	o.res, o.flags, o.partial, o.again = 0, 0, false, false
-	o.told, o.pausing, o.misses = false, false, 0
+	o.told, o.pausing, o.misses, o.tries = false, false, 0, 0
 	if o.Timed {
 		o.queued, o.taken = now(), 0
 	}
@@ -166,7 +180,7 @@ func (o *Op) finish(res int32, flags uring.CQEFlags, c *counters) (wake bool) {
 			}
 		default: // Cancelled: nobody is left
 			c.cancelled.Add(1)
-			o.dispose(c)
+			o.dispose(o.res, c)
 			o.release()
 			return false
 		}
@@ -175,10 +189,10 @@ func (o *Op) finish(res int32, flags uring.CQEFlags, c *counters) (wake bool) {
 
 // dispose closes a descriptor that nobody claims any more. It is the one place
 // that does.
-func (o *Op) dispose(c *counters) {
-	if o.YieldsFd && o.res >= 0 {
+func (o *Op) dispose(res int32, c *counters) {
+	if o.YieldsFd && res >= 0 {
 		c.disposed.Add(1)
-		closeResult(int(o.res))
+		closeResult(int(res))
 	}
 }
 

@@ -35,8 +35,12 @@ type registrations struct {
 	pending  []slab.Key
 	closed   bool
 	registry *poll.Registry
+	waker    *poll.Waker // ends the turn that waits
 	counters *counters
 }
+
+// manyPending is how many slots may wait for a turn before one is caused.
+const manyPending = 128
 
 // Register puts a pollable descriptor in the registry. It should be
 // non-blocking, or a spurious event blocks whoever acts upon it. Errors: those
@@ -218,13 +222,18 @@ func (r *Registration) Deregister() error {
 	r.ended = true
 	s.counters.registrations.Add(-1)
 	var err error
+	many := false
 	if s.closed {
 		s.slots.Remove(r.key)
 	} else {
 		err = s.registry.Deregister(poll.SourceFd(r.fd))
 		s.pending = append(s.pending, r.key)
+		many = len(s.pending) == manyPending
 	}
 	s.mu.Unlock()
 	r.io.Shutdown()
+	if many { // there may be no event for a long time
+		_ = s.waker.Wake() // it fails after a Shutdown, when no slot is wanted
+	}
 	return err
 }

@@ -496,3 +496,26 @@ func TestChurnOfRegistrationsWithReusedDescriptors(t *testing.T) {
 		t.Errorf("%d read; %+v", read.Load(), r.Metrics())
 	}
 }
+
+// Slots are vacated by turns, and there are no turns without events.
+func TestSlotsOfEndedRegistrationsPileUpWithoutEvents(t *testing.T) {
+	leaktest.Check(t)
+	r := newTurned(t)
+	for round := range 3 {
+		for range 128 {
+			a, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := watch(t, r.Handle, a, poll.Readable).Deregister(); err != nil {
+				t.Error(err)
+			}
+			unix.Close(a)
+		}
+		// The driver's first turn may have come in between, and found some.
+		eventually(t, "slots are vacated", func() bool { return r.RegistrationSlots() < 128 })
+		if m := r.Metrics(); m.Events != 0 || m.Unparks != 0 {
+			t.Fatalf("round %d: there were other reasons for a turn: %+v", round, m)
+		}
+	}
+}

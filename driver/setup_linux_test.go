@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -287,11 +288,21 @@ func TestRingSwitchedOff(t *testing.T) {
 
 func TestBadConfigIsRefused(t *testing.T) {
 	leaktest.Check(t)
-	for _, cfg := range []driver.Config{{RingEntries: driver.MaxRingEntries + 1}, {RingEntries: 1 << 31}, {Submit: 9}} {
+	for _, cfg := range []driver.Config{{RingEntries: driver.MaxRingEntries + 1}, {RingEntries: 1 << 31}, {Submit: 9}, {Events: 1<<20 + 1}, {Events: math.MaxInt}} {
 		if d, err := driver.New(cfg); err == nil {
 			t.Errorf("%+v was accepted", cfg)
 			_ = d.Shutdown(t.Context())
 		}
+	}
+	d, err := driver.New(driver.Config{Events: 1 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Turn(0); err != nil {
+		t.Errorf("a turn of the most events: %v", err)
+	}
+	if err := d.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 	for _, entries := range []uint32{1, 3, driver.MaxRingEntries} {
 		eachMode(t, func(t *testing.T, mode driver.SubmitMode) {

@@ -443,3 +443,30 @@ func TestShutdownEndsTheBacklog(t *testing.T) {
 		}
 	})
 }
+
+// To ask the kernel for a cancel can mean to reap, and what is reaped is its
+// owner's again, who may be quick.
+func TestShutdownForgetsARequestWhoseOpWasInAnotherShutdown(t *testing.T) {
+	here, there := newFake(t, 1), newFake(t, 8)
+	b, other := driver.NewBare(here, 8), driver.NewBare(there, 8)
+	here.cqSize = 1
+	o := admit(t, b, 3, nil)[0] // the third fills the queue
+	here.plan(reply{err: unix.EBUSY, before: func(f *fakeKernel) {
+		f.complete(1, 11, 0)
+		f.complete(2, 22, 0) // does not fit
+	}}, reply{consume: -1, before: func(*fakeKernel) {
+		wantResult(t, o, 11)
+		if err := other.Admit(o); err != nil {
+			t.Error(err)
+		}
+	}})
+	b.BeginClose()
+	_ = other.Submit()
+	there.userData(1)
+	other.BeginClose()
+	if there.cancels != 1 {
+		t.Errorf("the kernel was asked for %d cancels of the Op's second request", there.cancels)
+	}
+	other.Dispatch()
+	wantResult(t, o, -int32(unix.ECANCELED))
+}

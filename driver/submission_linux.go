@@ -67,17 +67,24 @@ func (u *UringContext) beginClose() {
 }
 
 // cancelAll asks the kernel to give up what it was not asked for yet. Where it
-// takes no more for the moment the rest is for the next call.
+// takes no more for the moment the rest is for the next call. To push can mean
+// to reap: the request may be its owner's again when that returns.
 func (u *UringContext) cancelAll() {
 	u.uncancelled = false
 	u.ops.Each(func(key slab.Key, p **Op) bool {
 		o := *p
-		if !o.told && u.pushCancel(key) != nil {
-			u.uncancelled = true
-			return false
+		if o.told {
+			return true
 		}
 		o.told = true
-		return true
+		if u.pushCancel(key) == nil {
+			return true
+		}
+		if slot, ok := u.ops.Get(key); ok && *slot == o {
+			o.told = false
+		}
+		u.uncancelled = true
+		return false
 	})
 }
 

@@ -188,7 +188,9 @@ func (t *thread) sleep() {
 	if !t.head.CompareAndSwap(nil, &t.asleep) {
 		return // a request has come in
 	}
-	_ = t.context.wait(1, timeout)
+	if t.context.wait(1, timeout) != nil {
+		backOff(patient) // a sandbox forbids it by now, for one
+	}
 	t.head.CompareAndSwap(&t.asleep, nil)
 }
 
@@ -287,7 +289,9 @@ func (t *thread) close(c *closing) bool {
 		if u.uncancelled {
 			u.cancelAll()
 		}
-		_ = u.wait(1, 2*time.Millisecond)
+		if u.wait(1, 2*time.Millisecond) != nil {
+			backOff(patient)
+		}
 		u.dispatchCompletions()
 		wake(u.takeWoken())
 		return false
