@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,7 +52,23 @@ func settings(tb testing.TB) []setting {
 // its end; nothing may be left then.
 func eachBackend(t *testing.T, test func(t *testing.T, d *eddy.Driver)) {
 	t.Helper()
-	eachSetting(t, func(t *testing.T, cfg eddy.Config) {
+	withDrivers(t, settings(t), test)
+}
+
+// eachBackendOnce is eachBackend, but in short mode with one setting of a kind:
+// for what has little to do with how requests come to the ring.
+func eachBackendOnce(t *testing.T, test func(t *testing.T, d *eddy.Driver)) {
+	t.Helper()
+	list := settings(t)
+	if testing.Short() {
+		list = slices.DeleteFunc(list, func(s setting) bool { return s.name == "uring-thread" })
+	}
+	withDrivers(t, list, test)
+}
+
+func withDrivers(t *testing.T, list []setting, test func(t *testing.T, d *eddy.Driver)) {
+	t.Helper()
+	withSettings(t, list, func(t *testing.T, cfg eddy.Config) {
 		d := newDriver(t, cfg)
 		test(t, d)
 		shutdown(t, d)
@@ -65,7 +82,12 @@ func eachBackend(t *testing.T, test func(t *testing.T, d *eddy.Driver)) {
 // eachSetting is eachBackend for tests that make their own drivers.
 func eachSetting(t *testing.T, test func(t *testing.T, cfg eddy.Config)) {
 	t.Helper()
-	for _, s := range settings(t) {
+	withSettings(t, settings(t), test)
+}
+
+func withSettings(t *testing.T, list []setting, test func(t *testing.T, cfg eddy.Config)) {
+	t.Helper()
+	for _, s := range list {
 		t.Run(s.name, func(t *testing.T) {
 			needRing(t, s)
 			checkLeaks(t)
@@ -167,4 +189,16 @@ func within(t testing.TB, limit time.Duration, what string, f func()) {
 		stacks := make([]byte, 1<<20)
 		t.Fatalf("%s hangs\n%s", what, stacks[:runtime.Stack(stacks, true)])
 	}
+}
+
+// becomes waits until the condition holds.
+func becomes(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for range 4000 { // counted, for a process that is stopped meanwhile loses one
+		if condition() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("it never happened that %s", what)
 }

@@ -145,7 +145,11 @@ func TestRingComesBackWhenTheProcessorIsFreeAgain(t *testing.T) {
 // Delay that is not the ring's fault (a thousand callers wait for one another)
 // must not drive anybody to the slower path, nor cost more than a few trials.
 func TestSuspicionAloneDoesNotLeaveTheRing(t *testing.T) {
-	d := newFakeDisk(2, 256)
+	callers := 256
+	if testing.Short() {
+		callers = 64 // what they wait is the same
+	}
+	d := newFakeDisk(2, callers)
 	d.latency = [2]time.Duration{3800 * time.Microsecond, 2500 * time.Microsecond}
 	d.added = 1200 * time.Microsecond
 	d.run(20 * time.Second)

@@ -38,7 +38,6 @@ type keptBuffer struct{ live, then []byte }
 const (
 	stormBlocks     = 512
 	stormGoroutines = 64
-	stormSteps      = 60
 )
 
 func TestForeignBytesUnderConcurrency(t *testing.T) {
@@ -68,10 +67,14 @@ func (s *storm) run() {
 	stop := make(chan struct{})
 	var mover, workers sync.WaitGroup
 	mover.Go(func() { s.moveDeadlines(stop) })
+	steps := 60
+	if testing.Short() {
+		steps = 15
+	}
 	for g := range stormGoroutines {
 		workers.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(g), 7))
-			for range stormSteps {
+			for range steps {
 				s.step(rng)
 			}
 		})

@@ -134,7 +134,7 @@ func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 // ReadFrom writes everything that r yields until io.EOF, for io.Copy. It uses
 // sendfile(2) if r is a file (*os.File or *File) and splice(2) if r is another
 // Conn, either also inside an *io.LimitedReader, and writev(2) if r is a
-// *net.Buffers.
+// *net.Buffers. The portable backend copies from another Conn through memory.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -146,7 +146,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo reads until the end of the stream and writes everything to w, for
-// io.Copy. It uses splice(2) if w is another Conn.
+// io.Copy. It uses splice(2) if w is another Conn, but for the portable backend.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL

@@ -157,7 +157,11 @@ func wantBytes(t *testing.T, what string, got, want []byte) {
 }
 
 func TestCopyOfFileSendsOtherBytes(t *testing.T) {
-	data := pattern(3<<20 + 17)
+	size := 3<<20 + 17
+	if testing.Short() {
+		size = 1<<20 + 17
+	}
+	data := pattern(size)
 	const skip = 1001
 	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		name := tempFile(t, data)
@@ -175,8 +179,9 @@ func TestCopyOfFileSendsOtherBytes(t *testing.T) {
 			},
 		}
 		for what, open := range readers {
-			for _, limit := range []int64{-1, 0, 1, 1 << 20, int64(len(data)) * 2} {
+			for _, limit := range []int64{-1, 0, 1, int64(len(data) / 3), int64(len(data)) * 2} {
 				client, server := connect(t, d, network)
+				overfull(t, client, server) // nor does it all fit at once
 				get := received(t, server)
 				r, file, closer := open()
 				if _, err := file.Seek(skip, io.SeekStart); err != nil {
@@ -408,6 +413,7 @@ func TestBuffersSendOtherBytes(t *testing.T) {
 	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
 		random := rand.New(rand.NewPCG(5, 6))
 		for _, count := range []int{0, 1, 2, 1023, 1024, 1025, 5000} {
+			client, server := connect(t, d, network)
 			data := pattern(count * 40)
 			var buffers net.Buffers
 			var want []byte
@@ -422,14 +428,14 @@ func TestBuffersSendOtherBytes(t *testing.T) {
 				want = append(want, p...)
 			}
 			if count == 2 {
-				buffers, want = net.Buffers{pattern(9 << 20), nil, pattern(100)}, append(pattern(9<<20), pattern(100)...)
+				large := pattern(overfull(t, client, server))
+				buffers, want = net.Buffers{large, nil, pattern(100)}, slices.Concat(large, pattern(100))
 			}
 			if count == 1025 {
 				clear(buffers[:1024]) // a call that could say nothing but 0
 				want = buffers[1024]
 			}
 			twin, third := slices.Clone(buffers), slices.Clone(buffers)
-			client, server := connect(t, d, network)
 			get := received(t, server)
 			n, err := client.WriteBuffers(&buffers)
 			if n != int64(len(want)) || err != nil || len(bytes.Join(buffers, nil)) != 0 {
@@ -453,12 +459,12 @@ func TestBuffersSendOtherBytes(t *testing.T) {
 // What a WriteBuffers that ends past its deadline leaves is what was not sent.
 func TestTimedOutBuffersAreMiscounted(t *testing.T) {
 	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
-		data := pattern(16 << 20)
+		client, server := connect(t, d, network)
+		data := pattern(overfull(t, client, server))
 		var buffers net.Buffers
 		for p := data; len(p) > 0; p = p[min(len(p), 10_007):] {
 			buffers = append(buffers, p[:min(len(p), 10_007)])
 		}
-		client, server := connect(t, d, network)
 		client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 		n, err := client.WriteBuffers(&buffers)
 		wantTimeout(t, "WriteBuffers", err)
@@ -476,5 +482,50 @@ func TestTimedOutBuffersAreMiscounted(t *testing.T) {
 		}
 		client.Close()
 		wantBytes(t, "buffers with a deadline", get(), data)
+	})
+}
+
+// Where there is nothing to write, Close and the deadline are looked at all the
+// same, as std does.
+func TestBuffersOfNothingPassAClosedConnection(t *testing.T) {
+	lists := map[string]func() net.Buffers{
+		"no list":       func() net.Buffers { return nil },
+		"no buffers":    func() net.Buffers { return net.Buffers{} },
+		"empty buffers": func() net.Buffers { return net.Buffers{nil, {}} },
+	}
+	eachStream(t, func(t *testing.T, d *eddy.Driver, network string) {
+		for state, prepare := range map[string]func(c net.Conn){
+			"open":             func(net.Conn) {},
+			"past a deadline":  func(c net.Conn) { c.SetWriteDeadline(past) },
+			"after CloseWrite": func(c net.Conn) { c.(interface{ CloseWrite() error }).CloseWrite() },
+			"closed":           func(c net.Conn) { c.Close() },
+		} {
+			ours, _ := connect(t, d, network)
+			l, err := net.Listen(network, anyAddress(t, network))
+			if err != nil {
+				t.Fatal(err)
+			}
+			theirs, err := net.Dial(network, l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			prepare(ours)
+			prepare(theirs)
+			for what, list := range lists {
+				got, want := list(), list()
+				n, err := ours.WriteBuffers(&got)
+				m, stds := want.WriteTo(theirs)
+				if n != m || len(got) != len(want) || (err == nil) != (stds == nil) {
+					t.Errorf("%s, %s: %d, %v, %d buffers left; std: %d, %v, %d left", what, state, n, err, len(got), m, stds, len(want))
+				}
+				for _, reason := range []error{net.ErrClosed, os.ErrDeadlineExceeded} {
+					if errors.Is(err, reason) != errors.Is(stds, reason) {
+						t.Errorf("%s, %s: %v, but std: %v", what, state, err, stds)
+					}
+				}
+			}
+			theirs.Close()
+			l.Close()
+		}
 	})
 }

@@ -231,5 +231,13 @@ func TestForgottenListenerIsCollectedDuringAccept(t *testing.T) {
 				t.Error(err)
 			}
 		})
+		// After it, it is.
+		becomes(t, "the listener is collected", func() bool {
+			c, err := net.Dial("tcp", address.String())
+			if err == nil {
+				c.Close()
+			}
+			return err != nil
+		})
 	})
 }

@@ -6,7 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -66,7 +68,7 @@ func TestContextDoesNotEndRead(t *testing.T) {
 
 func TestCanceledWriteMiscounts(t *testing.T) {
 	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
-		data := pattern(16 << 20)
+		data := pattern(overfull(t, client, server))
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		within(t, patience, "WriteContext", func() {
@@ -287,5 +289,95 @@ func TestContextEndsAnotherCall(t *testing.T) {
 		}
 		server.SetReadDeadline(past)
 		others.Wait()
+	})
+}
+
+// Whoever gives up waiting for its turn leaves nothing behind, though the one
+// whose turn it is stays for long.
+func TestAbandonedWaitLeavesAGoroutine(t *testing.T) {
+	const waits, few = 200, 10
+	abandon := func(t *testing.T, what string, call func(ctx context.Context) error) {
+		t.Helper()
+		before := runtime.NumGoroutine()
+		var wait sync.WaitGroup
+		for range waits / 10 {
+			for range 10 {
+				wait.Go(func() {
+					ctx, cancel := context.WithTimeout(context.Background(), 100*time.Microsecond)
+					defer cancel()
+					if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%s: %v", what, err)
+					}
+				})
+			}
+			wait.Wait()
+		}
+		becomes(t, what+": hardly more goroutines than before", func() bool { return runtime.NumGoroutine() < before+few })
+	}
+	eachPair(t, func(t *testing.T, network string, client, server *eddy.Conn) {
+		fill(t, client)
+		var others sync.WaitGroup
+		others.Go(func() { mustRead(t, client, "x") })
+		others.Go(func() { client.Write(tooMuch(network)) })
+		time.Sleep(10 * time.Millisecond)
+		abandon(t, "ReadContext", func(ctx context.Context) error {
+			_, err := client.ReadContext(ctx, make([]byte, 1))
+			return err
+		})
+		abandon(t, "WriteContext", func(ctx context.Context) error {
+			_, err := client.WriteContext(ctx, make([]byte, 1))
+			return err
+		})
+		mustWrite(t, server, []byte("x"))
+		client.SetWriteDeadline(past)
+		others.Wait()
+	})
+}
+
+// Those who wait for their turn with a context, and those without, have it one
+// after the other, whoever of them gives up.
+func TestTurnIsLostWithWhoWaitsForIt(t *testing.T) {
+	const readers, rounds = 8, 50
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		client, server := connect(t, d, "tcp")
+		var wait sync.WaitGroup
+		var got atomic.Int64
+		for reader := range readers {
+			wait.Go(func() {
+				random := rand.New(rand.NewPCG(uint64(reader), 9))
+				for range rounds {
+					ctx, cancel := context.Background(), context.CancelFunc(func() {})
+					if reader > 0 { // one has all the time there is
+						ctx, cancel = context.WithTimeout(ctx, time.Duration(random.IntN(300))*time.Microsecond)
+					}
+					n, err := server.ReadContext(ctx, make([]byte, 1))
+					cancel()
+					got.Add(int64(n))
+					if (n == 0) != (err != nil) || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("%d, %v", n, err)
+					}
+				}
+			})
+		}
+		done := make(chan bool)
+		go func() { wait.Wait(); close(done) }()
+		sent := int64(0)
+		for end := time.Now().Add(patience); ; time.Sleep(20 * time.Microsecond) {
+			select {
+			case <-done:
+				client.CloseWrite()
+				rest, err := io.ReadAll(server)
+				if total := got.Load() + int64(len(rest)); err != nil || total != sent {
+					t.Errorf("%d of %d bytes have been read, %v", total, sent, err)
+				}
+				return
+			default:
+			}
+			if time.Now().After(end) {
+				t.Fatal("readers hang, though there is something to read")
+			}
+			mustWrite(t, client, []byte("x"))
+			sent++
+		}
 	})
 }

@@ -20,7 +20,9 @@ func init() {
 }
 
 // A copy from a file is sendfile's and one between connections splice's work: a
-// process in which those answer with an error of their own cannot copy.
+// process in which those answer with an error of their own cannot copy. Only with
+// the portable backend no splice may happen, for it is std's, and whoever wrote
+// beside it would wait for as long as its source has nothing.
 func TestCopyMakesTheWrongSystemCall(t *testing.T) { roleInChild(t, "no sendfile") }
 
 func localPair(network string) (client, server *eddy.Conn, err error) {
@@ -69,6 +71,7 @@ func copiesBySystemCall() error {
 		return err
 	}
 	in.CloseWrite()
+	portable := eddy.Default().Status().Backend == eddy.BackendPortable
 	if err := errors.Join(seccomptest.Deny(unix.EDOM, unix.SYS_SENDFILE), seccomptest.Deny(unix.ENOANO, unix.SYS_SPLICE)); err != nil {
 		return err
 	}
@@ -88,14 +91,20 @@ func copiesBySystemCall() error {
 	} {
 		file.Seek(0, io.SeekStart)
 		_, err := io.Copy(c.to, c.from)
+		if portable && c.call == "splice" {
+			if err != nil {
+				return fmt.Errorf("copying %s needs splice: %w", c.what, err)
+			}
+			continue
+		}
 		var call *os.SyscallError
 		var op *net.OpError
 		if !errors.Is(err, c.want) || !errors.As(err, &call) || call.Syscall != c.call || !errors.As(err, &op) {
 			return fmt.Errorf("copying %s did not end with %s: %w but with %v", c.what, c.call, c.want, err)
 		}
 	}
-	if eddy.Default().Status().Backend == eddy.BackendPortable {
-		return nil // std does not splice from TCP to Unix
+	if portable {
+		return nil // std has no system call for Unix
 	}
 	if _, err := io.Copy(toUnix, source); !errors.Is(err, unix.ENOANO) {
 		return fmt.Errorf("from TCP to Unix: %v", err)

@@ -94,7 +94,7 @@ func TestDeadlineSetDuringWriteIsIgnored(t *testing.T) {
 func TestTimedOutWriteMiscounts(t *testing.T) {
 	eachStreamPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
 		within(t, patience, "a Write with a deadline", func() {
-			data := pattern(16 << 20)
+			data := pattern(overfull(t, client, server))
 			client.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			n, err := client.Write(data)
 			wantTimeout(t, "Write", err)
@@ -127,7 +127,10 @@ func TestTimeoutSpoilsTheConnection(t *testing.T) {
 // one's time passes many times over.
 func TestRenewedDeadlineExpires(t *testing.T) {
 	eachPair(t, func(t *testing.T, _ string, client, server *eddy.Conn) {
-		const left = 50 * time.Millisecond
+		left := 50 * time.Millisecond
+		if testing.Short() {
+			left /= 2
+		}
 		end := time.Now().Add(3 * left)
 		for time.Now().Before(end) {
 			// A stop of the whole process must not look like a bug.

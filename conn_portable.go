@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -205,26 +204,19 @@ func (c *portableConn) readFrom(r io.Reader) (int64, error) {
 	return n, c.final(err)
 }
 
-// copyFrom has its turn throughout where std has a system call for it: bytes
-// would be lost that are on their way when somebody's context moves the deadline.
-// With anything else there is a turn for each write, so that others can write
-// while the reader waits.
+// copyFrom has its turn throughout if it copies a file, for which std has a system
+// call: bytes would be lost that are on their way when somebody's context moves
+// the deadline. With anything else, which may have to be waited for, there is a
+// turn for each read and each write: a Write, and what is to end it, would wait
+// behind a splice of std's for as long as the source has nothing.
 func (c *portableConn) copyFrom(r io.Reader) (int64, error) {
 	tcp, ok := c.Conn.(*net.TCPConn)
-	source, limit := limited(r)
-	switch from := portableOf(source); {
-	case ok && isRegular(source):
+	source, _ := limited(r)
+	if ok && isRegular(source) {
 		return c.inTurn(func() (int64, error) { return tcp.ReadFrom(r) })
-	case ok && from.splices():
-		from.read.turn <- struct{}{}
-		defer func() { <-from.read.turn }()
-		outer, ok := r.(*io.LimitedReader)
-		if !ok {
-			return c.inTurn(func() (int64, error) { return tcp.ReadFrom(from.Conn) })
-		}
-		inner := &io.LimitedReader{R: from.Conn, N: limit}
-		defer func() { outer.N = inner.N }()
-		return c.inTurn(func() (int64, error) { return tcp.ReadFrom(inner) })
+	}
+	if from := portableOf(r); from != nil {
+		r = onlyReader{from} // its own WriteTo would name the error once more
 	}
 	n, err := io.Copy(onlyWriter{c}, r)
 	if err != nil && ok {
@@ -252,20 +244,6 @@ func portableOf(what any) *portableConn {
 		}
 	}
 	return nil
-}
-
-// splices reports whether std splices from the connection to one of TCP.
-func (c *portableConn) splices() bool {
-	if c == nil || runtime.GOOS != "linux" {
-		return false
-	}
-	switch from := c.Conn.(type) {
-	case *net.TCPConn:
-		return true
-	case *net.UnixConn:
-		return networkOf(from.LocalAddr()) == "unix"
-	}
-	return false
 }
 
 // isRegular reports whether a reader is a regular file, as os.File.

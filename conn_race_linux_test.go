@@ -162,8 +162,11 @@ var closeRaces = []func(c *eddy.Conn) error{
 // 100 000 rounds.
 func TestCloseLetsCallsHitForeignDescriptors(t *testing.T) {
 	rounds := 2000
-	if long {
+	switch {
+	case long:
 		rounds = 100_000
+	case testing.Short():
+		rounds = 600
 	}
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		l, err := d.Listen(context.Background(), "tcp4", "127.0.0.1:0")

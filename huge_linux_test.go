@@ -19,7 +19,7 @@ func TestMoreThanTwoGiBInOneCallIsShort(t *testing.T) {
 	const size = 2<<30 + 4096
 	needMemory(t, size+size/4)
 	p := mapped(t, size+4096)
-	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+	eachBackendOnce(t, func(t *testing.T, d *eddy.Driver) {
 		f := open(t, d, filepath.Join(memoryDir(t), "sparse"), os.O_RDWR|os.O_CREATE)
 		if err := f.Truncate(size); err != nil {
 			t.Fatal(err)

@@ -132,7 +132,8 @@ func (l *Listener) SyscallConn() (syscall.RawConn, error) {
 }
 
 // ListenConfig is a net.ListenConfig with more settings, for
-// [Driver.ListenWith] and [Driver.ListenPacketWith].
+// [Driver.ListenWith] and [Driver.ListenPacketWith]. Its own methods Listen and
+// ListenPacket are those of the default driver.
 type ListenConfig struct {
 	net.ListenConfig
 
@@ -165,6 +166,12 @@ func (d *Driver) ListenWith(ctx context.Context, config ListenConfig, network, a
 	}
 	l.SetUnlinkOnClose(true)
 	return l, nil
+}
+
+// Listen calls [Driver.ListenWith] on the default driver. It takes the place of
+// net.ListenConfig's method, which does not know ReusePort.
+func (c ListenConfig) Listen(ctx context.Context, network, address string) (*Listener, error) {
+	return Default().ListenWith(ctx, c, network, address)
 }
 
 // std is the settings for package net.

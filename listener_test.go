@@ -74,7 +74,7 @@ func TestBurstLeavesConnectionsWaiting(t *testing.T) {
 // many descriptors.
 func crowd() int {
 	if testing.Short() || runtime.GOOS != "linux" {
-		return 2_000
+		return 1_000
 	}
 	return 10_000
 }
@@ -282,6 +282,38 @@ func TestSlowReaderLosesBytes(t *testing.T) {
 			t.Error("other bytes arrived than were sent")
 		}
 	})
+}
+
+// The methods that a ListenConfig has itself know all its settings, too.
+func TestReusePortIsIgnoredByTheConfigsOwnMethods(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("SKIPPED: SO_REUSEPORT differs from system to system")
+	}
+	checkLeaks(t)
+	defer shutdown(t, eddy.Default())
+	config := eddy.ListenConfig{ReusePort: true}
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var again *eddy.Listener
+	again, err = config.Listen(t.Context(), "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatalf("a second listener: %v", err)
+	}
+	again.Close()
+	p, err := config.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var other *eddy.PacketConn
+	other, err = config.ListenPacket(t.Context(), "udp", p.LocalAddr().String())
+	if err != nil {
+		t.Fatalf("a second socket: %v", err)
+	}
+	other.Close()
 }
 
 func TestReusePortIsIgnored(t *testing.T) {

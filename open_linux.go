@@ -76,7 +76,7 @@ func (d *Driver) newFileOf(fd int, o opening) (*File, error) {
 	var stat unix.Stat_t
 	err := unix.Fstat(fd, &stat)
 	unblocks := false
-	if err == nil && o.flag&unix.O_NONBLOCK == 0 {
+	if err == nil && o.flag&(unix.O_NONBLOCK|unix.O_PATH) == 0 { // fcntl(2) refuses to change what O_PATH opened
 		switch stat.Mode & unix.S_IFMT {
 		case unix.S_IFIFO, unix.S_IFCHR:
 			unblocks = true

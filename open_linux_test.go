@@ -77,3 +77,42 @@ func TestOpenWithContextIsAnOrdinaryOpen(t *testing.T) {
 		}
 	})
 }
+
+// What is opened as a place only is not read from, and cannot be made
+// non-blocking: fcntl(2) refuses that.
+func TestPathIsOpenedOnlyWithoutContext(t *testing.T) {
+	dir := t.TempDir()
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Fatal(err)
+	}
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		for name, flag := range map[string]int{
+			makeFIFO(t): unix.O_PATH, "/dev/null": unix.O_PATH, dir: unix.O_PATH | unix.O_DIRECTORY,
+			tempFile(t, nil): unix.O_PATH, link: unix.O_PATH | unix.O_NOFOLLOW,
+		} {
+			want, err := os.OpenFile(name, flag, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			got, err := d.OpenFileContext(ctx, name, flag, 0)
+			cancel()
+			if err != nil {
+				t.Errorf("os.OpenFile opens %s, and we do not: %v", name, err)
+				want.Close()
+				continue
+			}
+			a, errA := want.Stat()
+			b, errB := got.Stat()
+			if errA != nil || errB != nil || !os.SameFile(a, b) {
+				t.Errorf("%s: another file: %v, %v", name, errA, errB)
+			}
+			if _, err := got.Read(make([]byte, 1)); !errors.Is(err, unix.EBADF) {
+				t.Errorf("%s: read: %v", name, err)
+			}
+			got.Close()
+			want.Close()
+		}
+	})
+}

@@ -33,6 +33,12 @@ func (d *Driver) ListenPacketWith(ctx context.Context, config ListenConfig, netw
 	return c, nil
 }
 
+// ListenPacket calls [Driver.ListenPacketWith] on the default driver. It takes the
+// place of net.ListenConfig's method, which does not know ReusePort.
+func (c ListenConfig) ListenPacket(ctx context.Context, network, address string) (*PacketConn, error) {
+	return Default().ListenPacketWith(ctx, c, network, address)
+}
+
 // AdoptPacketConn turns a *net.UDPConn, or a *net.UnixConn of the network
 // unixgram, into a PacketConn. From then on only the result may be used and
 // closed, not n. The socket keeps its options, but deadlines have to be set

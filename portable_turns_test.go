@@ -130,6 +130,45 @@ func TestContextEndsSomebodyElsesCall(t *testing.T) {
 	})
 }
 
+// A copy whose source has nothing is in nobody's way: what is written beside it
+// is sent, or ended by the deadline and by Close.
+func TestCopyThatWaitsForItsSourceHoldsUpWrites(t *testing.T) {
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		defer dropPipes(t)()
+		for what, reader := range map[string]func(c *eddy.Conn) io.Reader{
+			"a connection":           func(c *eddy.Conn) io.Reader { return c },
+			"a part of a connection": func(c *eddy.Conn) io.Reader { return io.LimitReader(c, 100) },
+		} {
+			t.Run(what, func(t *testing.T) {
+				in, source := connect(t, d, "tcp")
+				target, out := connect(t, d, "tcp")
+				out.SetReadDeadline(timeout())
+				ended := make(chan error, 1)
+				go func() {
+					_, err := target.ReadFrom(reader(source))
+					ended <- err
+				}()
+				mustWrite(t, in, []byte("hello"))
+				mustRead(t, out, "hello") // it waits for more
+				time.Sleep(10 * time.Millisecond)
+				within(t, patience/4, "Write beside a copy that waits for its source", func() {
+					mustWrite(t, target, []byte("beside"))
+				})
+				mustRead(t, out, "beside")
+				target.SetWriteDeadline(past)
+				within(t, patience/4, "Write with a deadline, beside a copy that waits for its source", func() {
+					_, err := target.Write([]byte("x"))
+					wantTimeout(t, "Write", err)
+				})
+				target.SetWriteDeadline(time.Time{})
+				within(t, patience/4, "Close beside a copy that waits for its source", func() { target.Close() })
+				in.Close()
+				within(t, patience/4, "the copy", func() { <-ended })
+			})
+		}
+	})
+}
+
 func TestCopyFromNoConnPanics(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		client, _ := connect(t, d, "tcp")

@@ -41,18 +41,6 @@ func eachRing(t *testing.T, test func(t *testing.T, cfg eddy.Config)) {
 	}
 }
 
-// becomes waits until the condition holds.
-func becomes(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	for range 4000 { // counted, for a process that is stopped meanwhile loses one
-		if condition() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	t.Fatalf("it never happened that %s", what)
-}
-
 // isSwitchedOff checks what the driver says of itself after DisableRing.
 func isSwitchedOff(t *testing.T, d *eddy.Driver) {
 	t.Helper()

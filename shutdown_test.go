@@ -74,10 +74,14 @@ func TestDriverWorksAfterShutdown(t *testing.T) {
 }
 
 func TestShutdownDuringAStormPanicsOrHangs(t *testing.T) {
+	rounds, content := 15, pattern(64<<10)
+	if testing.Short() {
+		rounds = 8
+	}
 	eachSetting(t, func(t *testing.T, cfg eddy.Config) {
-		for round := range 15 {
+		for round := range rounds {
 			d := newDriver(t, cfg)
-			f := open(t, d, tempFile(t, pattern(64<<10)), os.O_RDWR)
+			f := open(t, d, tempFile(t, content), os.O_RDWR)
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
 			var refused atomic.Int32
@@ -95,7 +99,7 @@ func TestShutdownDuringAStormPanicsOrHangs(t *testing.T) {
 						case 2:
 							err = f.ReadBatch(ctx, []eddy.BatchRead{{Buf: p[:100], Off: off}, {Buf: p[100:], Off: off + 100}})
 						case 3:
-							_, err = f.WriteAtContext(ctx, pattern(64 << 10)[off:off+4096], off)
+							_, err = f.WriteAtContext(ctx, content[off:off+4096], off)
 						default:
 							_, err = f.Read(p)
 							if err == nil || !errors.Is(err, eddy.ErrShutdown) {
@@ -123,7 +127,7 @@ func TestShutdownDuringAStormPanicsOrHangs(t *testing.T) {
 			if m := d.Metrics(); m.Leases != 0 || m.Driver.InFlight != 0 {
 				t.Errorf("round %d: %d leases, %d in flight after Shutdown", round, m.Leases, m.Driver.InFlight)
 			}
-			if data, err := os.ReadFile(f.Name()); err != nil || string(data) != string(pattern(64<<10)) {
+			if data, err := os.ReadFile(f.Name()); err != nil || string(data) != string(content) {
 				t.Errorf("wrong content: %v", err)
 			}
 			if err := f.Close(); err != nil {

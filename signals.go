@@ -7,11 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 )
 
 // Signals receives signals that are sent to the process. A signal that comes
-// again before it was received counts once, as in the kernel, signal(7). While
+// again before it was received counts once, as in the kernel, signal(7), and none
+// is lost over another, however often that comes. Two that come at about the same
+// time may be received in either order. While
 // anybody receives a signal, its default action does not take place. All
 // methods may be called concurrently; each signal goes to one of the callers of
 // Recv.
@@ -123,11 +126,13 @@ func (s *Signals) offer(sig os.Signal) {
 }
 
 // receivers is everybody who receives signals through one driver. Go's runtime
-// hands signals to a channel per receiver; a goroutine each puts them here and
-// has the driver's loop deliver them.
+// hands signals to channels, and drops what a channel has no room for. So there
+// is a channel for each signal of each receiver: one that is dropped has been
+// there already, and counts once. A goroutine each puts them here and has the
+// driver's loop deliver them.
 type receivers struct {
 	mu      sync.Mutex
-	all     map[*Signals]chan os.Signal
+	all     map[*Signals][]chan os.Signal
 	arrived []arrival
 	closed  bool
 	running sync.WaitGroup // the goroutines
@@ -146,16 +151,31 @@ func (r *receivers) add(d *Driver, s *Signals) error {
 		return ErrShutdown
 	}
 	if r.all == nil {
-		r.all = map[*Signals]chan os.Signal{}
+		r.all = map[*Signals][]chan os.Signal{}
 	}
-	c := make(chan os.Signal, 64)
-	r.all[s] = c
-	signal.Notify(c, s.wanted...)
-	r.running.Go(func() { r.collect(d, s, c) })
+	wanted := s.wanted
+	if len(wanted) == 0 {
+		wanted = everySignal()
+	}
+	if len(wanted) == 0 { // nobody knows which there are
+		r.listen(d, s, make(chan os.Signal, 64))
+	}
+	for i, sig := range wanted {
+		if !slices.Contains(wanted[:i], sig) {
+			r.listen(d, s, make(chan os.Signal, 1), sig)
+		}
+	}
 	return nil
 }
 
-// collect brings a receiver's signals to the loop.
+// listen starts to receive signals by way of a channel. The caller holds mu.
+func (r *receivers) listen(d *Driver, s *Signals, c chan os.Signal, sigs ...os.Signal) {
+	r.all[s] = append(r.all[s], c)
+	signal.Notify(c, sigs...)
+	r.running.Go(func() { r.collect(d, s, c) })
+}
+
+// collect brings what comes by one of a receiver's channels to the loop.
 func (r *receivers) collect(d *Driver, s *Signals, c <-chan os.Signal) {
 	for sig := range c {
 		r.mu.Lock()
@@ -179,11 +199,11 @@ func (r *receivers) deliver() {
 func (r *receivers) remove(s *Signals) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if c, ok := r.all[s]; ok {
+	for _, c := range r.all[s] {
 		signal.Stop(c)
 		close(c) // Stop has returned: nobody sends any more
-		delete(r.all, s)
 	}
+	delete(r.all, s)
 }
 
 // shutdown stops all receivers. When it returns nobody announces any more, and

@@ -39,6 +39,7 @@ type socket struct {
 	uses         sync.RWMutex
 	shut         atomic.Bool              // Close was called
 	deadlines    atomic.Pointer[expiries] // nil: there never was one
+	queues       atomic.Pointer[[2]queue] // nil: nobody has waited with a context
 	solo         solo
 }
 
@@ -226,7 +227,7 @@ func (s *socket) send(p []byte) (int, error) {
 			return sent, s.ended(seen, driver.Writing, 1)
 		}
 		if len(p) == 0 && s.kind&isStream != 0 {
-			return 0, nil
+			return 0, s.sendNothing()
 		}
 		if seen.Ready(driver.Writing) == 0 {
 			s.wait(driver.Writing)
@@ -247,6 +248,20 @@ func (s *socket) send(p []byte) (int, error) {
 			io.Clear(seen, notWritable)
 		case errno != unix.EINTR:
 			return sent, os.NewSyscallError("write", errno)
+		}
+	}
+}
+
+// sendNothing is a Write of nothing, for which there is always room. The kernel
+// knows whether the side has been shut down.
+func (s *socket) sendNothing() error {
+	for {
+		switch _, errno := sys.Send(s.fd, nil); errno {
+		case unix.EINTR:
+		case 0, unix.EAGAIN:
+			return nil
+		default:
+			return os.NewSyscallError("write", errno)
 		}
 	}
 }
@@ -287,8 +302,10 @@ func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, err
 		return 0, err
 	}
 	mu := s.lockOf(side)
-	if err := lock(ctx, mu); err != nil {
-		return 0, err
+	if !mu.TryLock() {
+		if err := s.queueOf(side).lock(ctx, mu); err != nil {
+			return 0, err
+		}
 	}
 	defer mu.Unlock()
 	interrupted := make(chan struct{})
@@ -313,32 +330,6 @@ func (s *socket) lockOf(side driver.Side) *sync.Mutex {
 		return &s.reads
 	}
 	return &s.writes
-}
-
-// lock locks mu, unless the context ends before.
-func lock(ctx context.Context, mu *sync.Mutex) error {
-	if mu.TryLock() {
-		return nil
-	}
-	if ctx.Done() == nil {
-		mu.Lock()
-		return nil
-	}
-	locked := make(chan struct{})
-	go func() {
-		mu.Lock()
-		select {
-		case locked <- struct{}{}:
-		case <-ctx.Done():
-			mu.Unlock()
-		}
-	}()
-	select {
-	case <-locked:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (s *socket) readContext(ctx context.Context, p []byte) (int, error) {

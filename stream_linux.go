@@ -18,10 +18,15 @@ const maxVector = 1024
 // writeBuffers implements transport.
 func (s *socket) writeBuffers(v *net.Buffers) (sent int64, err error) {
 	s.writes.Lock()
+	left := 0
 	for _, b := range *v {
 		sys.KernelReads(b)
+		left += len(b)
 	}
-	for len(*v) > 0 && err == nil {
+	if left == 0 { // like std, say whether it could be written, and leave empty buffers
+		err = s.repeat(driver.Writing, true, func() error { return nil })
+	}
+	for left > 0 && err == nil {
 		var n int
 		err = s.attempt(driver.Writing, func() (err error) {
 			n, err = unix.Writev(s.fd, (*v)[:min(len(*v), maxVector)])
@@ -29,6 +34,7 @@ func (s *socket) writeBuffers(v *net.Buffers) (sent int64, err error) {
 		})
 		if err == nil {
 			sent += int64(n)
+			left -= n
 			consume(v, n)
 		}
 	}
