@@ -63,19 +63,24 @@ func (c *portableConn) final(err error) error { return endedBy(c.down.Load(), er
 
 // Read implements transport.
 func (c *portableConn) Read(p []byte) (int, error) {
-	c.read.turn <- struct{}{}
+	c.read.enter()
 	n, err := c.Conn.Read(p)
-	<-c.read.turn
+	c.read.leave()
 	return n, c.final(err)
 }
 
 // Write implements transport.
 func (c *portableConn) Write(p []byte) (int, error) {
-	c.write.turn <- struct{}{}
+	c.write.enter()
 	n, err := c.Conn.Write(p)
-	<-c.write.turn
+	c.write.leave()
 	return n, c.final(err)
 }
+
+// enter takes the turn, and leave gives it to the next.
+func (i *interruption) enter() { i.turn <- struct{}{} }
+
+func (i *interruption) leave() { <-i.turn }
 
 func (i *interruption) set(t time.Time, apply func(time.Time) error) error {
 	i.mu.Lock()
@@ -121,7 +126,7 @@ func (i *interruption) until(ctx context.Context, apply func(time.Time) error, f
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}
-	defer func() { <-i.turn }()
+	defer i.leave()
 	over := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		i.end(apply)
@@ -193,9 +198,9 @@ func (c *portableConn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *portableConn) writeBuffers(v *net.Buffers) (int64, error) {
-	c.write.turn <- struct{}{}
+	c.write.enter()
 	n, err := v.WriteTo(c.Conn)
-	<-c.write.turn
+	c.write.leave()
 	return n, c.final(err)
 }
 
@@ -213,7 +218,9 @@ func (c *portableConn) copyFrom(r io.Reader) (int64, error) {
 	tcp, ok := c.Conn.(*net.TCPConn)
 	source, _ := limited(r)
 	if ok && isRegular(source) {
-		return c.inTurn(func() (int64, error) { return tcp.ReadFrom(r) })
+		c.write.enter()
+		defer c.write.leave()
+		return tcp.ReadFrom(r)
 	}
 	if from := portableOf(r); from != nil {
 		r = onlyReader{from} // its own WriteTo would name the error once more
@@ -223,13 +230,6 @@ func (c *portableConn) copyFrom(r io.Reader) (int64, error) {
 		err = c.fail("readfrom", err)
 	}
 	return n, err
-}
-
-// inTurn calls f with the turn to write.
-func (c *portableConn) inTurn(f func() (int64, error)) (int64, error) {
-	c.write.turn <- struct{}{}
-	defer func() { <-c.write.turn }()
-	return f()
 }
 
 // portableOf is the connection of std's behind a reader or a writer, or nil.
@@ -291,15 +291,15 @@ type portableRaw struct {
 
 // Read implements syscall.RawConn.
 func (r portableRaw) Read(f func(fd uintptr) bool) error {
-	r.c.read.turn <- struct{}{}
-	defer func() { <-r.c.read.turn }()
+	r.c.read.enter()
+	defer r.c.read.leave()
 	return r.c.final(r.RawConn.Read(f))
 }
 
 // Write implements syscall.RawConn.
 func (r portableRaw) Write(f func(fd uintptr) bool) error {
-	r.c.write.turn <- struct{}{}
-	defer func() { <-r.c.write.turn }()
+	r.c.write.enter()
+	defer r.c.write.leave()
 	return r.c.final(r.RawConn.Write(f))
 }
 

@@ -110,7 +110,12 @@ func connect(t testing.TB, d *eddy.Driver, network string) (client, server *eddy
 // eachNetwork runs a test on every backend, for every network with connections.
 func eachNetwork(t *testing.T, test func(t *testing.T, d *eddy.Driver, network string)) {
 	t.Helper()
-	networks := connNetworks()
+	eachOf(t, connNetworks(), test)
+}
+
+// eachOf is eachNetwork for some of them.
+func eachOf(t *testing.T, networks []string, test func(t *testing.T, d *eddy.Driver, network string)) {
+	t.Helper()
 	eachBackendOnce(t, func(t *testing.T, d *eddy.Driver) {
 		for _, network := range networks {
 			t.Run(network, func(t *testing.T) { test(t, d, network) })
@@ -130,12 +135,7 @@ func eachPair(t *testing.T, test func(t *testing.T, network string, client, serv
 // eachStream is eachNetwork without message boundaries.
 func eachStream(t *testing.T, test func(t *testing.T, d *eddy.Driver, network string)) {
 	t.Helper()
-	networks := slices.DeleteFunc(connNetworks(), func(network string) bool { return !isStream(network) })
-	eachBackendOnce(t, func(t *testing.T, d *eddy.Driver) {
-		for _, network := range networks {
-			t.Run(network, func(t *testing.T) { test(t, d, network) })
-		}
-	})
+	eachOf(t, slices.DeleteFunc(connNetworks(), func(network string) bool { return !isStream(network) }), test)
 }
 
 // eachStreamPair is eachStream with a connection.

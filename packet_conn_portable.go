@@ -37,9 +37,9 @@ func (c *portableConn) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net
 	if !ok {
 		return 0, 0, 0, nil, c.named("read", errUnsupported)
 	}
-	c.read.turn <- struct{}{}
+	c.read.enter()
 	n, oobn, flags, from, err = u.ReadMsgUnix(p, oob)
-	<-c.read.turn
+	c.read.leave()
 	if err != nil {
 		return 0, 0, 0, nil, c.final(err) // std's counts are not to be relied upon then
 	}
@@ -48,9 +48,9 @@ func (c *portableConn) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net
 
 func (c *portableConn) writeMsgUnix(p, oob []byte, to *net.UnixAddr) (int, int, error) {
 	if u, ok := c.Conn.(*net.UnixConn); ok {
-		c.write.turn <- struct{}{}
+		c.write.enter()
 		n, oobn, err := u.WriteMsgUnix(p, oob, to)
-		<-c.write.turn
+		c.write.leave()
 		return n, oobn, c.final(err)
 	}
 	err := c.named("write", errUnsupported).(*net.OpError)
@@ -65,9 +65,9 @@ func (c *portablePacketConn) isUnix() bool { return c.unix != nil }
 // reading calls f in its turn and makes it end with the context.
 func (c *portablePacketConn) reading(ctx context.Context, f func() (int, error)) (n int, err error) {
 	if ctx.Done() == nil {
-		c.read.turn <- struct{}{}
+		c.read.enter()
 		n, err = f()
-		<-c.read.turn
+		c.read.leave()
 		return n, c.final(err)
 	}
 	n, err = c.read.until(ctx, c.Conn.SetReadDeadline, f)
@@ -78,9 +78,9 @@ func (c *portablePacketConn) reading(ctx context.Context, f func() (int, error))
 // writing is reading for writes.
 func (c *portablePacketConn) writing(ctx context.Context, f func() (int, error)) (n int, err error) {
 	if ctx.Done() == nil {
-		c.write.turn <- struct{}{}
+		c.write.enter()
 		n, err = f()
-		<-c.write.turn
+		c.write.leave()
 		return n, c.final(err)
 	}
 	n, err = c.write.until(ctx, c.Conn.SetWriteDeadline, f)

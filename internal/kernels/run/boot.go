@@ -53,24 +53,33 @@ func boot(ctx context.Context, s settings, work string, m *machine, b *binaries,
 		"-kernel", kernelFile(s, m), "-initrd", file, "-append", e.kernel + " " + commandLine,
 	}, e.args...)
 	cmd := exec.CommandContext(ctx, e.program, args...)
+	err = r.follow(cmd, log)
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("stopped: %w", context.Cause(ctx))
+	case err != nil:
+		return fmt.Errorf("%s: %w", e.program, err)
+	}
+	return nil
+}
+
+// follow runs a command that writes a transcript, and gives that to r.
+func (r *report) follow(cmd *exec.Cmd, log io.Writer) error {
 	cmd.WaitDelay = 5 * time.Second
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
-	console, err := cmd.StdoutPipe()
+	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
 	}
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	read := listen(console, &r.transcript, log)
+	read := listen(out, &r.transcript, log)
 	err = cmd.Wait()
 	r.used(cmd)
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("stopped: %w", context.Cause(ctx))
-	case err != nil:
-		return fmt.Errorf("%s: %w: %s", e.program, err, strings.TrimSpace(complaint.String()))
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, strings.TrimSpace(complaint.String()))
 	}
 	return read
 }

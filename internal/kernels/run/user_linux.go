@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -79,23 +78,11 @@ func runUser(ctx context.Context, m *machine, b *binaries, r *report, log io.Wri
 		GidMappings: idMap(os.Getgid()),
 		Pdeathsig:   syscall.SIGKILL,
 	}
-	cmd.WaitDelay = 5 * time.Second
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
+	err = r.follow(cmd, log)
+	if cmd.Process == nil {
 		return fmt.Errorf("user, mount and process namespaces, which a container may be refused: %w", err)
 	}
-	read := listen(out, &r.transcript, log)
-	err = cmd.Wait()
-	r.used(cmd)
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, complaint.String())
-	}
-	return read
+	return err
 }
 
 // idMap keeps all ids for root, and makes anybody else root.
