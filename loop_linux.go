@@ -24,8 +24,9 @@ type loop struct {
 	gate   gate
 	noGate bool
 	watch  *watch
-	turns  sync.Mutex  // held by whoever turns the driver
-	waking atomic.Bool // somebody whom the last turn woke does not run yet
+	turns  sync.Mutex   // held by whoever turns the driver
+	relief atomic.Int64 // when a reader last turned it
+	waking atomic.Bool  // somebody whom the last turn woke does not run yet
 
 	sockets atomic.Int64 // open now
 
@@ -130,6 +131,23 @@ func (l *loop) round() int {
 	}
 	defer l.turns.Unlock()
 	n, _ := l.turnOnce() // an error ends the loop, which gets it, too
+	return n
+}
+
+// reliefRest is the least time between two readers who relieve the loop.
+const reliefRest = 100 * time.Microsecond
+
+// relieve turns the driver in place of a loop that is behind. A reader does it
+// before it looks once more for itself: as long as looks find something, one
+// reader after the other keeps its processor, and none of them would ever learn
+// that others have data, too. It returns how many events there were.
+func (l *loop) relieve(now time.Duration) int {
+	last := l.relief.Load()
+	if int64(now)-last < int64(reliefRest) || !l.relief.CompareAndSwap(last, int64(now)) {
+		return 0
+	}
+	n := l.round()
+	l.watch.relief.Add(uint64(n))
 	return n
 }
 

@@ -15,9 +15,11 @@ import (
 // 10 ms, and the loop queues up behind everybody else then. A timer is looked at
 // whenever a goroutine stops running, and what it starts runs next. So a round
 // that comes late, and finds more events than the loops themselves have since it
-// was decided upon, is proof that goroutines run for long and keep the loops from
-// turning. While it is so, rounds are what turns them. (Goroutines that sit in
-// system calls, such as fsync, make rounds late, too, but the loops turn.)
+// was decided upon, shows that processors are taken. It is proof that the loops
+// are behind if goroutines compute. While it is so, rounds are what turns them.
+// (Goroutines that sit in system calls, such as fsync, take processors, too, but
+// the scheduler takes those back from them soon, and what helps against goroutines
+// that compute would only be in the way.)
 //
 //	loops    a round that                      become   next round
 //	-------  --------------------------------  -------  -------------------------

@@ -158,7 +158,7 @@ func (s *socket) awaitData(p []byte) int {
 			return n
 		}
 	}
-	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 {
+	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.noGate {
 		if n, found := s.lookAgain(p); found {
 			return n
 		}
@@ -182,10 +182,11 @@ func (s *socket) wait(side driver.Side) {
 }
 
 // lookAgain is what a reader does on a saturated machine before it sleeps. It
-// reports false if the reader is to sleep.
+// reports false if the reader is to sleep, which it is if others have data: they
+// run when it does.
 func (s *socket) lookAgain(p []byte) (n int, found bool) {
 	gate, now := &s.loop.gate, sinceStart()
-	if s.loop.noGate || !gate.mayLook(now) {
+	if s.loop.relieve(now) > 0 || !gate.mayLook(now) {
 		return 0, false
 	}
 	n, errno := sys.Receive(s.fd, p)

@@ -11,13 +11,17 @@ type watch struct {
 	loops  func() []*loop
 	timer  *time.Timer
 	events atomic.Uint64 // that all loops have found by themselves
+	relief atomic.Uint64 // that readers have found in their stead, since the last round
 	solos  atomic.Int32  // sockets that are solo
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
 	turned atomic.Uint64 // events when it was decided upon
+
+	occupancy occupancy // for the round only
 }
 
 func (w *watch) init(loops func() []*loop) {
 	w.rounds.init()
+	w.occupancy.used = userTime
 	w.loops = loops
 	w.timer = time.AfterFunc(time.Hour, w.round)
 	w.timer.Stop()
@@ -41,14 +45,15 @@ func (w *watch) next(now time.Duration) {
 func (w *watch) round() {
 	late := sinceStart()-time.Duration(w.due.Load()) > roundLate
 	turned := int(w.events.Load() - w.turned.Load())
-	found := 0
+	found := int(w.relief.Swap(0))
 	if late {
 		for _, l := range w.loops() {
 			found += l.round()
 		}
 	}
 	now := sinceStart()
-	again, fell := w.rounds.went(found > turned, now)
+	computing := w.occupancy.isHigh(now)
+	again, fell := w.rounds.went(late && computing && found > turned, now)
 	if fell {
 		for _, l := range w.loops() {
 			l.gate.begin()

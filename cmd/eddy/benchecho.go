@@ -57,7 +57,8 @@ package net in one run: requests per second, the server's CPU seconds per
 million requests, and latency (p50, p99, worst). The sides take turns, server
 and load generator are processes of their own, every reply is checked, and the
 figures are medians over the rounds. "of std" is eddy's figure divided by that
-of package net.
+of package net in the same round, and of these the median: a machine that
+changes its speed between the rounds does not change it.
 
 Without --rate each connection sends its next request when it has the reply to
 the last one. With --rate requests are sent at fixed times whatever the server
@@ -281,7 +282,7 @@ func (r *echoReport) writeText(w io.Writer, plan *echobench.Plan) error {
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n\"of std\" is eddy's figure divided by package net's. eddy ran on its %s backend.\n", r.Backend)
+	_, err := fmt.Fprintf(w, "\n\"of std\" is eddy's figure divided by package net's in the same round (median). eddy ran on its %s backend.\n", r.Backend)
 	return err
 }
 

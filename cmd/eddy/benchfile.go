@@ -312,7 +312,7 @@ func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
 	if err := plan.WriteTable(w, r.Rows); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\n\"of os\" is eddy's figure divided by os.File's.\n\n%s\n", wrap(r.Finding, 110))
+	_, err := fmt.Fprintf(w, "\n\"of os\" is eddy's figure divided by os.File's in the same round (median).\n\n%s\n", wrap(r.Finding, 110))
 	return err
 }
 

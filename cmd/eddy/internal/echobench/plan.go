@@ -66,7 +66,7 @@ type Result struct {
 	Rounds          []Sample `json:"rounds"`
 }
 
-// Ratio is eddy divided by std. Zero means that it is not known.
+// Ratio is eddy divided by std in the same round, the median over the rounds. Zero means that it is not known.
 type Ratio struct {
 	Requests  float64 `json:"requests"`
 	CPU       float64 `json:"cpu"`
@@ -115,7 +115,7 @@ func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
 		for _, side := range sides {
 			row.Sides = append(row.Sides, combine(side, samples[key{i, side}]))
 		}
-		row.Ratio = ratio(row.Sides[0].Sample, row.Sides[1].Sample)
+		row.Ratio = ratio(row.Sides[0].Rounds, row.Sides[1].Rounds)
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -155,11 +155,18 @@ func combine(side string, rounds []Sample) Result {
 	return r
 }
 
-func ratio(eddy, std Sample) Ratio {
+// ratio divides round by round.
+func ratio(eddy, std []Sample) Ratio {
+	of := func(f func(Sample) float64) float64 { return figure.MedianRatio(eddy, std, f) }
 	return Ratio{
-		Requests: figure.Ratio(eddy.Requests, std.Requests), CPU: figure.Ratio(eddy.CPU, std.CPU),
-		P50: figure.Ratio(eddy.P50, std.P50), P99: figure.Ratio(eddy.P99, std.P99), Worst: figure.Ratio(eddy.Worst, std.Worst),
-		BusyCPUs: figure.Ratio(eddy.BusyCPUs, std.BusyCPUs), BusySpins: figure.Ratio(eddy.BusySpins, std.BusySpins),
-		Fsyncs: figure.Ratio(eddy.Fsyncs, std.Fsyncs), IdleBytes: figure.Ratio(eddy.IdleBytes, std.IdleBytes),
+		Requests:  of(func(s Sample) float64 { return s.Requests }),
+		CPU:       of(func(s Sample) float64 { return s.CPU }),
+		P50:       of(func(s Sample) float64 { return s.P50 }),
+		P99:       of(func(s Sample) float64 { return s.P99 }),
+		Worst:     of(func(s Sample) float64 { return s.Worst }),
+		BusyCPUs:  of(func(s Sample) float64 { return s.BusyCPUs }),
+		BusySpins: of(func(s Sample) float64 { return s.BusySpins }),
+		Fsyncs:    of(func(s Sample) float64 { return s.Fsyncs }),
+		IdleBytes: of(func(s Sample) float64 { return s.IdleBytes }),
 	}
 }

@@ -24,12 +24,19 @@ func MedianOf[S any](samples []S, of func(S) float64) float64 {
 	return Median(values)
 }
 
-// Ratio is a divided by b, or 0 where that means nothing.
-func Ratio(a, b float64) float64 {
-	if b == 0 {
+// MedianRatio is the median of a figure of each sample of a, divided by that of the sample of b from the same round: a
+// machine that changes its speed between the rounds changes both. It is 0 where no round knows both.
+func MedianRatio[S any](a, b []S, of func(S) float64) float64 {
+	var ratios []float64
+	for i := range a {
+		if of(b[i]) != 0 {
+			ratios = append(ratios, of(a[i])/of(b[i]))
+		}
+	}
+	if len(ratios) == 0 {
 		return 0
 	}
-	return a / b
+	return Median(ratios)
 }
 
 // InTurn lets another side begin in each round: whoever comes first may find the machine in another state.

@@ -19,10 +19,28 @@ func TestMedianIsTheMean(t *testing.T) {
 }
 
 func TestUnknownRatioIsInfinite(t *testing.T) {
-	if got := Ratio(1, 0); got != 0 || Times(got) != "" {
+	itself := func(v float64) float64 { return v }
+	if got := MedianRatio([]float64{1}, []float64{0}, itself); got != 0 || Times(got) != "" {
 		t.Errorf("%v, %q", got, Times(got))
 	}
-	if got := Times(Ratio(1, 20)); got != "0.050x" {
+	if got := MedianRatio([]float64{7, 8, 9}, []float64{0, 2, 0}, itself); got != 4 {
+		t.Errorf("%v, want that of the round that knows both", got)
+	}
+	if got := Times(0.05); got != "0.050x" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestMachineThatChangesItsSpeedChangesTheRatio catches a ratio of medians: they need not be of the same round.
+func TestMachineThatChangesItsSpeedChangesTheRatio(t *testing.T) {
+	itself := func(v float64) float64 { return v }
+	speed := []float64{100, 300, 200, 150, 260}
+	a, b := make([]float64, len(speed)), make([]float64, len(speed))
+	for i, s := range speed {
+		a[i], b[i] = 1.5*s, s
+	}
+	a[2] = 0.1 // one round in which something else happened
+	if got := MedianRatio(a, b, itself); got != 1.5 {
+		t.Errorf("%v, want 1.5", got)
 	}
 }

@@ -36,7 +36,7 @@ type Result struct {
 	Rounds      []Sample `json:"rounds"`
 }
 
-// Ratio is eddy divided by os.File. Zero means that it is not known.
+// Ratio is eddy divided by os.File in the same round, the median over the rounds. Zero means that it is not known.
 type Ratio struct {
 	IOPS  float64 `json:"iops"`
 	CPU   float64 `json:"cpu"`
@@ -89,7 +89,7 @@ func (p *Plan) Execute(ctx context.Context) ([]Row, error) {
 		for _, side := range sides {
 			row.Sides = append(row.Sides, combine(side, samples[key(side, goroutines)]))
 		}
-		row.Ratio = ratio(row.Sides[0].Sample, row.Sides[1].Sample)
+		row.Ratio = ratio(row.Sides[0].Rounds, row.Sides[1].Rounds)
 		rows = append(rows, row)
 	}
 	return rows, nil
@@ -139,9 +139,13 @@ func combine(side string, rounds []Sample) Result {
 	return r
 }
 
-func ratio(eddy, std Sample) Ratio {
+// ratio divides round by round.
+func ratio(eddy, std []Sample) Ratio {
+	of := func(f func(Sample) float64) float64 { return figure.MedianRatio(eddy, std, f) }
 	return Ratio{
-		figure.Ratio(eddy.IOPS, std.IOPS), figure.Ratio(eddy.CPU, std.CPU),
-		figure.Ratio(eddy.P99, std.P99), figure.Ratio(eddy.Worst, std.Worst),
+		IOPS:  of(func(s Sample) float64 { return s.IOPS }),
+		CPU:   of(func(s Sample) float64 { return s.CPU }),
+		P99:   of(func(s Sample) float64 { return s.P99 }),
+		Worst: of(func(s Sample) float64 { return s.Worst }),
 	}
 }
