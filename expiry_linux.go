@@ -22,7 +22,7 @@ type expiry struct {
 type expiries [2]expiry
 
 // set moves the deadline. After end it does nothing.
-func (e *expiry) set(io *driver.ScheduledIO, side driver.Side, t time.Time) {
+func (e *expiry) set(s *socket, side driver.Side, t time.Time) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.ended {
@@ -30,32 +30,32 @@ func (e *expiry) set(io *driver.ScheduledIO, side driver.Side, t time.Time) {
 	}
 	e.at = t
 	if t.IsZero() {
-		io.Renew(side)
+		s.io().Renew(side)
 		return
 	}
 	left := time.Until(t)
 	if left <= 0 {
-		io.Expire(side)
+		s.expire(side)
 		return
 	}
-	io.Renew(side)
+	s.io().Renew(side)
 	if e.alarm.IsZero() || t.Before(e.alarm) {
-		e.start(io, side, left)
+		e.start(s, side, left)
 	}
 }
 
 // start makes the timer fire after so long.
-func (e *expiry) start(io *driver.ScheduledIO, side driver.Side, left time.Duration) {
+func (e *expiry) start(s *socket, side driver.Side, left time.Duration) {
 	e.alarm = e.at
 	if e.timer == nil {
-		e.timer = time.AfterFunc(left, func() { e.fire(io, side) })
+		e.timer = time.AfterFunc(left, func() { e.fire(s, side) })
 		return
 	}
 	e.timer.Reset(left)
 }
 
 // fire is the timer's. It may be early: the deadline has moved, then.
-func (e *expiry) fire(io *driver.ScheduledIO, side driver.Side) {
+func (e *expiry) fire(s *socket, side driver.Side) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.alarm = time.Time{}
@@ -63,10 +63,16 @@ func (e *expiry) fire(io *driver.ScheduledIO, side driver.Side) {
 		return
 	}
 	if left := time.Until(e.at); left > 0 {
-		e.start(io, side, left)
+		e.start(s, side, left)
 		return
 	}
-	io.Expire(side)
+	s.expire(side)
+}
+
+// expire ends what waits for the side.
+func (s *socket) expire(side driver.Side) {
+	s.io().Expire(side)
+	s.rouse(side)
 }
 
 // end stops it for good.

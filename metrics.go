@@ -24,6 +24,7 @@ type Metrics struct {
 
 	Loops    int    // gauge: event loops for sockets; 0 before the first socket
 	Solos    int64  // gauge: sockets whose reader waits for replies without the event loop, being almost alone
+	Apart    int64  // gauge: sockets whose reader waits in Go's own poller, as there is too little to do for an event loop
 	Sockets  int64  // gauge: open sockets
 	Looks    uint64 // times a reader with nothing to read looked once more before it parked
 	Found    uint64 // looks that found something

@@ -9,9 +9,9 @@ import (
 	"github.com/eddyio/eddy/poll"
 )
 
-// newStalledLoop returns a loop that does not turn by itself, and a descriptor in
-// it with an event that it has not seen.
-func newStalledLoop(t *testing.T) (*loop, *driver.Registration) {
+// newStalledLoop returns a loop that does not turn by itself, and a descriptor
+// with something to read that is in it with the registration.
+func newStalledLoop(t *testing.T, registration *driver.Registration) (l *loop, fd int) {
 	t.Helper()
 	l, err := newLoop(driver.Config{NoRing: true}, new(watch))
 	if err != nil {
@@ -21,7 +21,6 @@ func newStalledLoop(t *testing.T) (*loop, *driver.Registration) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	registration := new(driver.Registration)
 	if err := l.handle.RegisterAt(registration, pair[0], poll.Readable); err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +43,14 @@ func newStalledLoop(t *testing.T) (*loop, *driver.Registration) {
 	if _, err := unix.Write(pair[1], []byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	return l, registration
+	return l, pair[0]
 }
 
 // TestReadersThatFindDataStarveTheOthers catches readers on a saturated machine
 // that look for themselves only: who has data meanwhile would not learn of it.
 func TestReadersThatFindDataStarveTheOthers(t *testing.T) {
-	l, other := newStalledLoop(t)
+	other := new(driver.Registration)
+	l, _ := newStalledLoop(t, other)
 	if n := l.relieve(sinceStart()); n != 1 {
 		t.Fatalf("a reader found %d events of others, want 1", n)
 	}
@@ -64,7 +64,7 @@ func TestReadersThatFindDataStarveTheOthers(t *testing.T) {
 }
 
 func TestEveryReaderTurnsTheLoopEachTime(t *testing.T) {
-	l, _ := newStalledLoop(t)
+	l, _ := newStalledLoop(t, new(driver.Registration))
 	now := sinceStart()
 	l.relieve(now)
 	turns := l.handle.Metrics().Turns

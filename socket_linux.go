@@ -37,10 +37,12 @@ type socket struct {
 	local        net.Addr
 	remote       net.Addr
 	uses         sync.RWMutex
-	shut         atomic.Bool              // Close was called
 	deadlines    atomic.Pointer[expiries] // nil: there never was one
 	queues       atomic.Pointer[[2]queue] // nil: nobody has waited with a context
 	solo         solo
+	parting      parting
+	shut         atomic.Bool           // Close was called
+	apart        atomic.Pointer[apart] // nil: it is not
 }
 
 // socketKind says what a socket's calls mean.
@@ -153,6 +155,10 @@ func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
 
 // awaitData waits for news to read, and may find data on the way.
 func (s *socket) awaitData(p []byte) int {
+	if a := s.apart.Load(); a != nil && s.awaitApart(a) {
+		s.taken = 0
+		return 0
+	}
 	if s.solo.on {
 		if n, come := s.reply(p); come {
 			return n
@@ -165,7 +171,7 @@ func (s *socket) awaitData(p []byte) int {
 	}
 	s.taken = 0
 	s.wait(driver.Reading)
-	if s.kind&isStream != 0 && !s.loop.noGate {
+	if s.kind&isStream != 0 {
 		s.waited()
 	}
 	return 0
@@ -173,11 +179,32 @@ func (s *socket) awaitData(p []byte) int {
 
 // wait sleeps until there is news. The caller holds the side's lock.
 func (s *socket) wait(side driver.Side) {
-	if side == driver.Reading && s.solo.on {
-		s.leaveSolo(-soloPause) // the loop is not told of a solo socket's data
+	if side == driver.Reading {
+		s.join()
 	}
 	if s.io().Wait(side) {
 		s.loop.waking.Store(false)
+	}
+}
+
+// join puts a socket in its loop of whose data the loop is not told.
+func (s *socket) join() {
+	if s.solo.on {
+		s.leaveSolo(-soloPause)
+	}
+	if a := s.apart.Load(); a != nil {
+		s.rejoin(a, 0)
+	}
+}
+
+// waited counts a wait in the loop, and takes the socket out of it when it is
+// time.
+func (s *socket) waited() {
+	if !s.loop.noGate {
+		s.considerSolo()
+	}
+	if partAtOnce || s.solo.streak <= 0 && !s.solo.on {
+		s.considerParting() // else it may be about to be solo
 	}
 }
 
@@ -312,6 +339,7 @@ func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, err
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		s.io().Interrupt(side)
+		s.rouse(side)
 		close(interrupted)
 	})
 	n, err := f()
@@ -399,11 +427,15 @@ func (s *socket) Close() error {
 	}
 	// It fails only after the registry was closed, which took all out.
 	_ = s.registration.Deregister()
+	s.rouse(driver.Reading)
 	s.reads.Lock()
 	s.writes.Lock()
 	s.uses.Lock()
 	if s.solo.on {
 		s.loop.watch.solos.Add(-1)
+	}
+	if a := s.apart.Load(); a != nil {
+		s.endApart(a)
 	}
 	err := unix.Close(s.fd)
 	s.uses.Unlock()
@@ -457,7 +489,7 @@ func (s *socket) setDeadline(side driver.Side, t time.Time) error {
 	if s.closed() {
 		return s.failSet("set", net.ErrClosed)
 	}
-	both[side].set(s.io(), side, t)
+	both[side].set(s, side, t)
 	return nil
 }
 

@@ -32,9 +32,9 @@ import (
 // Guarded by the socket's reads.
 type solo struct {
 	on     bool
-	streak int
+	streak int16
+	seen   uint32        // the loops' events at the last wait, as far as it has room for them
 	begun  time.Duration // when the streak began
-	seen   uint64        // the loops' events at the last wait
 }
 
 const (
@@ -46,9 +46,10 @@ const (
 	soloHold   = 100 * time.Microsecond // of waiting in the kernel
 )
 
-// interestOf is what a loop is told of a socket.
-func interestOf(solo bool) poll.Interest {
-	if solo {
+// interestOf is what a loop is told of a socket; of one that waits for its data
+// without the loop, only the rest.
+func interestOf(alone bool) poll.Interest {
+	if alone {
 		return poll.Writable
 	}
 	return poll.Readable | poll.Writable | poll.Priority
@@ -82,14 +83,14 @@ func (s *socket) reply(p []byte) (n int, come bool) {
 
 // undisturbed reports whether nobody else had an event since it was last asked.
 func (s *socket) undisturbed(w *watch) bool {
-	events := w.events.Load()
+	events := uint32(w.events.Load())
 	few := events-s.solo.seen <= soloEvents
 	s.solo.seen = events
 	return few
 }
 
-// waited counts a wait, and makes the socket solo when it is time.
-func (s *socket) waited() {
+// considerSolo counts a wait in the loop, and makes the socket solo when it is time.
+func (s *socket) considerSolo() {
 	w := s.loop.watch
 	solo := &s.solo
 	if !s.undisturbed(w) {
@@ -102,7 +103,7 @@ func (s *socket) waited() {
 		solo.begun = sinceStart()
 	case solo.streak > soloStreak:
 		quick := sinceStart()-solo.begun < soloStreak*soloWait
-		solo.streak = 0
+		solo.streak = -soloPause
 		if quick && !w.rounds.behind.Load() && w.enterSolo() {
 			s.enterSolo()
 		}
@@ -119,7 +120,7 @@ func (s *socket) enterSolo() {
 
 // leaveSolo puts the socket back in its loop, which announces what has come
 // meanwhile.
-func (s *socket) leaveSolo(streak int) {
+func (s *socket) leaveSolo(streak int16) {
 	s.solo.on, s.solo.streak = false, streak
 	s.loop.watch.solos.Add(-1)
 	// It fails only for a socket that is closed, or shut down with its driver.

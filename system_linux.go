@@ -130,6 +130,7 @@ func (l *linux) metrics(m *Metrics) {
 	m.Saturated = l.choose.now() == onDirect
 	l.loops.metrics(m)
 	m.Solos = int64(l.watch.solos.Load())
+	m.Apart = int64(l.watch.aparts.count.Load())
 }
 
 func (l *linux) register(fd int, interest poll.Interest) (source, error) {
@@ -143,8 +144,10 @@ func (l *linux) announce() { l.pipe.announce() }
 func (l *linux) shutdown(ctx context.Context) error {
 	l.watch.stop()
 	err := l.loops.shutdown(ctx)
+	l.watch.aparts.rouse() // those of the loops that have ended
 	stuck := l.handle.Drain(ctx)
 	err = errors.Join(err, l.main.stop(ctx))
+	l.watch.aparts.rouse()
 	l.pipe.close(l.handle)
 	return withStuck(err, stuck, context.Cause(ctx))
 }

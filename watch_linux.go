@@ -10,13 +10,16 @@ type watch struct {
 	rounds rounds
 	loops  func() []*loop
 	timer  *time.Timer
-	events atomic.Uint64 // that all loops have found by themselves
+	events atomic.Uint64 // that all loops have found by themselves, and apart sockets
+	turns  atomic.Uint64 // in which they did
 	relief atomic.Uint64 // that readers have found in their stead, since the last round
 	solos  atomic.Int32  // sockets that are solo
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
 	turned atomic.Uint64 // events when it was decided upon
 
-	occupancy occupancy // for the round only
+	occupancy occupancy   // for the round only
+	occupied  atomic.Bool // what it said last
+	aparts    aparts
 }
 
 func (w *watch) init(loops func() []*loop) {
@@ -27,9 +30,10 @@ func (w *watch) init(loops func() []*loop) {
 	w.timer.Stop()
 }
 
-// happened says that a loop has had events.
+// happened says that a loop, or an apart socket, has had events.
 func (w *watch) happened(events int) {
 	w.events.Add(uint64(events))
+	w.turns.Add(1)
 	if now := sinceStart(); w.rounds.happened(now) {
 		w.next(now)
 	}
@@ -53,6 +57,7 @@ func (w *watch) round() {
 	}
 	now := sinceStart()
 	computing := w.occupancy.isHigh(now)
+	w.occupied.Store(computing)
 	again, fell := w.rounds.went(late && computing && found > turned, now)
 	if fell {
 		for _, l := range w.loops() {

@@ -69,6 +69,7 @@ func gauges(m, base eddy.Metrics) []gauge {
 		{"Registrations", m.Driver.Registrations - base.Driver.Registrations},
 		{"Sockets", m.Sockets},
 		{"Solos", m.Solos},
+		{"Apart", m.Apart},
 		{"Files", m.Files},
 		{"Lost", int64(m.Driver.Lost)},
 	}

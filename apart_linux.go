@@ -1,0 +1,285 @@
+package eddy
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
+	"github.com/eddyio/eddy/poll"
+)
+
+// apart is a socket's own place in Go's poller, where its reader waits as long as
+// connections are few, or have little to do.
+//
+// A loop is worth its hand-over where its turns find many events. Where they find
+// one at a time, the hand-over costs more than everything else together: the loop
+// wakes the reader, for whom the scheduler starts another thread, which finds
+// nothing to do. A goroutine that waits in Go's poller runs on the thread that
+// has waited there. The price is a look at the socket before each wait, as in
+// package net, and a second descriptor.
+//
+//	socket   when                                           becomes
+//	-------  ---------------------------------------------  ------------------
+//	in loop  apartStreak waits in which the loops found     apart: the loop is
+//	         apartDensity events in a turn or fewer, on     not told of its
+//	         average                                        data
+//	apart    goroutines compute, see occupancy              in loop
+//	apart    more than apartFew are, and there are more     in loop, for
+//	         events than apartRate                          apartPause waits
+//	apart    nobody else has events, and replies are quick  in loop, on the way
+//	                                                        to being solo
+//	apart    it is waited for by other than a plain read    in loop
+//
+// It is made, used and closed by whoever holds the socket's reads. Others only
+// rouse who waits in it.
+type apart struct {
+	file   *os.File // a duplicate of the socket: what is in Go's poller stays there until it is closed
+	conn   syscall.RawConn
+	look   func(uintptr) bool
+	looked bool
+
+	waits  int // since the last review
+	alone  int // of these, in a row, in which nobody else had an event
+	since  time.Duration
+	events uint64 // of all, at the last review
+}
+
+// parting is what a socket in its loop knows of whether it should be apart.
+// Guarded by the socket's reads.
+type parting struct {
+	waits         int32
+	events, turns uint32 // of all loops, at the first of them, as far as there is room
+}
+
+const (
+	apartStreak  = 4
+	apartDensity = 2
+	apartReview  = 64 // waits after which an apart socket asks whether it should be
+	apartFew     = 32
+	apartRate    = 35_000 // events a second for each processor
+	apartPause   = 4096
+
+	// At most so many sockets are apart, and no more than this part of the
+	// descriptors that the process may have.
+	apartMost  = 1024
+	apartShare = 16
+)
+
+// partAtOnce makes every socket apart with its first wait, and for good: for tests.
+var partAtOnce bool
+
+// aparts is the sockets that are apart.
+type aparts struct {
+	mu      sync.Mutex
+	sockets map[*socket]struct{}
+	most    int // 0: not known yet
+	count   atomic.Int32
+}
+
+// add reports whether there is room for one more.
+func (a *aparts) add(s *socket) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.most == 0 {
+		a.most = apartMost
+		var limit unix.Rlimit
+		if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+			a.most = int(min(limit.Cur/apartShare+1, apartMost))
+		}
+		a.sockets = make(map[*socket]struct{})
+	}
+	if len(a.sockets) >= a.most {
+		return false
+	}
+	a.sockets[s] = struct{}{}
+	a.count.Add(1)
+	return true
+}
+
+func (a *aparts) remove(s *socket) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.sockets, s)
+	a.count.Add(-1)
+}
+
+// rouse makes all who wait look at their sockets' readiness.
+func (a *aparts) rouse() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for s := range a.sockets {
+		s.rouse(driver.Reading)
+	}
+}
+
+// newApart puts a duplicate of the socket in Go's poller.
+func newApart(fd int) (*apart, error) {
+	twin, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	a := &apart{file: os.NewFile(uintptr(twin), "eddy")}
+	// It fails if Go's poller has not taken it, as when somebody has made the
+	// socket a blocking one.
+	if err = a.file.SetReadDeadline(time.Time{}); err == nil {
+		a.conn, err = a.file.SyscallConn()
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.file.Close())
+	}
+	a.look = func(fd uintptr) bool {
+		if a.looked {
+			return true // something has happened since
+		}
+		a.looked = true
+		return sys.HasNews(int(fd))
+	}
+	return a, nil
+}
+
+// considerParting counts a wait in the loop, and makes the socket apart when it is time.
+func (s *socket) considerParting() {
+	p, w := &s.parting, s.loop.watch
+	p.waits++
+	if p.waits == 1 {
+		p.events, p.turns = uint32(w.events.Load()), uint32(w.turns.Load())
+	}
+	if partAtOnce {
+		s.part()
+		return
+	}
+	if p.waits < apartStreak {
+		return
+	}
+	p.waits = 0
+	events, turns := uint32(w.events.Load())-p.events, uint32(w.turns.Load())-p.turns
+	sparse := uint64(events) <= apartDensity*uint64(turns)
+	if sparse && !w.crowded() && runtime.GOMAXPROCS(0) > 1 {
+		s.part()
+	}
+}
+
+// crowded reports whether goroutines compute, or the loops have fallen behind.
+func (w *watch) crowded() bool { return w.occupied.Load() || w.rounds.behind.Load() }
+
+// part makes the socket apart, if it can be.
+func (s *socket) part() {
+	w := s.loop.watch
+	if !w.aparts.add(s) {
+		s.parting.waits = -apartPause
+		return
+	}
+	a, err := newApart(s.fd)
+	if err == nil {
+		err = s.registration.Reregister(interestOf(true))
+	}
+	if err != nil { // for want of descriptors, say: the loop does as well
+		if a != nil {
+			_ = a.file.Close()
+		}
+		w.aparts.remove(s)
+		s.parting.waits = -apartPause
+		return
+	}
+	a.since, a.events = sinceStart(), w.events.Load()
+	s.apart.Store(a)
+}
+
+// rejoin puts the socket back in its loop, which announces what has come
+// meanwhile.
+func (s *socket) rejoin(a *apart, waits int32) {
+	s.endApart(a)
+	s.parting.waits = waits
+	// It fails only for a socket that is closed, or shut down with its driver.
+	_ = s.registration.Reregister(interestOf(false))
+}
+
+// endApart gives up the place in Go's poller.
+func (s *socket) endApart(a *apart) {
+	s.apart.Store(nil)
+	s.loop.watch.aparts.remove(s)
+	_ = a.file.Close() // a duplicate: nothing is lost
+}
+
+// awaitApart waits for news to read. It reports false if the socket is in its
+// loop again, without having waited.
+func (s *socket) awaitApart(a *apart) bool {
+	if stay, pause := s.review(a); !stay {
+		s.rejoin(a, pause)
+		return false
+	}
+	io := s.io()
+	for {
+		// Whoever rouses has changed this first.
+		seen := io.Readiness()
+		if seen.Ready(driver.Reading) != 0 || seen.Ended(driver.Reading) || seen.IsInterrupted(driver.Reading) {
+			return true
+		}
+		a.looked = false
+		err := a.conn.Read(a.look)
+		if err == nil {
+			io.Set(poll.ReadyReadable)
+			s.loop.watch.happened(1)
+			return true
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = a.file.SetReadDeadline(time.Time{})
+		}
+		if err != nil {
+			// Go's poller gives up descriptors with nothing but an error, such
+			// as those with messages in their error queue.
+			s.rejoin(a, -apartPause)
+			return false
+		}
+	}
+}
+
+// rouse makes who waits for an apart socket look at its readiness, which the
+// caller has changed.
+func (s *socket) rouse(side driver.Side) {
+	if side != driver.Reading {
+		return
+	}
+	if a := s.apart.Load(); a != nil {
+		_ = a.file.SetReadDeadline(time.Unix(1, 0)) // or it is closed, and nobody waits
+	}
+}
+
+// review counts a wait, and reports whether the socket is to stay apart; if not,
+// after how many waits in its loop it may part again.
+func (s *socket) review(a *apart) (stay bool, pause int32) {
+	w := s.loop.watch
+	if partAtOnce {
+		return true, 0
+	}
+	if w.crowded() {
+		return false, 0
+	}
+	if s.undisturbed(w) {
+		a.alone++
+	} else {
+		a.alone = 0
+	}
+	if a.waits++; a.waits < apartReview {
+		return true, 0
+	}
+	alone, now, events := a.alone >= a.waits, sinceStart(), w.events.Load()
+	age, happened := now-a.since, events-a.events
+	a.waits, a.alone, a.since, a.events = 0, 0, now, events
+	if alone && age < apartReview*soloWait && !s.loop.noGate {
+		return false, -2 * soloStreak
+	}
+	rate := float64(happened) / age.Seconds()
+	if w.aparts.count.Load() > apartFew && rate > apartRate*float64(runtime.GOMAXPROCS(0)) {
+		return false, -apartPause
+	}
+	return true, 0
+}

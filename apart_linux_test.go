@@ -1,0 +1,121 @@
+package eddy
+
+import (
+	"testing"
+	"time"
+)
+
+// newParting is a socket in a loop that is not turned, with counters to play with.
+func newParting(t *testing.T) *socket {
+	s := &socket{kind: isStream}
+	s.loop, s.fd = newStalledLoop(t, &s.registration)
+	t.Cleanup(func() {
+		if a := s.apart.Load(); a != nil {
+			s.endApart(a)
+		}
+	})
+	return s
+}
+
+// waits makes the socket wait in its loop, whose turns find so many events each.
+func (s *socket) waits(n, density int) {
+	for range n {
+		s.loop.watch.turns.Add(1)
+		s.loop.watch.events.Add(uint64(density))
+		if s.apart.Load() == nil {
+			s.considerParting()
+		}
+	}
+}
+
+func needOrdinaryParting(t *testing.T) {
+	if partAtOnce {
+		t.Skip("SKIPPED: EDDY_TEST_APART makes sockets part for other reasons")
+	}
+}
+
+func TestSocketsWithLittleToDoPayForALoop(t *testing.T) {
+	needOrdinaryParting(t)
+	s := newParting(t)
+	if s.waits(apartStreak, apartDensity+1); s.apart.Load() != nil {
+		t.Fatal("apart though its loop's turns find many events")
+	}
+	if s.waits(2*apartStreak, 1); s.apart.Load() == nil {
+		t.Error("still in its loop, which turns for it alone")
+	}
+}
+
+func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
+	needOrdinaryParting(t)
+	s := newParting(t)
+	w := s.loop.watch
+	for name, crowd := range map[string]func(bool){"occupied": w.occupied.Store, "behind": w.rounds.behind.Store} {
+		crowd(true)
+		if s.waits(2*apartStreak, 1); s.apart.Load() != nil {
+			t.Fatalf("%s: parted", name)
+		}
+		crowd(false)
+	}
+	s.waits(2*apartStreak, 1)
+	a := s.apart.Load()
+	if stay, _ := s.review(a); !stay {
+		t.Fatal("rejoined without a reason")
+	}
+	w.occupied.Store(true)
+	if stay, pause := s.review(a); stay || pause != 0 {
+		t.Errorf("stays apart %v, pause %d; want it back in its loop", stay, pause)
+	}
+}
+
+func TestCrowdStaysApart(t *testing.T) {
+	needOrdinaryParting(t)
+	s := newParting(t)
+	w := s.loop.watch
+	s.waits(2*apartStreak, 1)
+	a := s.apart.Load()
+	review := func(aparts int32, events uint64, age time.Duration) (stay bool, pause int32) {
+		before := w.aparts.count.Swap(aparts)
+		defer w.aparts.count.Store(before)
+		a.since, a.waits, a.alone = sinceStart()-age, 0, 0
+		s.undisturbed(w) // from here on
+		for range apartReview {
+			w.events.Add(events / apartReview)
+			if stay, pause = s.review(a); !stay {
+				return
+			}
+		}
+		return
+	}
+	for name, c := range map[string]struct {
+		aparts int32
+		events uint64
+		age    time.Duration
+		stay   bool
+	}{
+		"few":         {apartFew, 1e9, time.Second, true},
+		"slow":        {apartFew + 1, 100 * apartReview, time.Second, true},
+		"crowd":       {apartFew + 1, 1e9, time.Second, false},
+		"alone":       {1, apartReview, time.Millisecond, false},
+		"alone, idly": {1, apartReview, time.Minute, true},
+	} {
+		if stay, pause := review(c.aparts, c.events, c.age); stay != c.stay || !stay && pause >= 0 {
+			t.Errorf("%s: stays apart %v, pause %d; want %v, and a pause", name, stay, pause, c.stay)
+		}
+	}
+}
+
+func TestApartSocketsTakeAllDescriptors(t *testing.T) {
+	a := aparts{most: 2, sockets: map[*socket]struct{}{}}
+	first := new(socket)
+	if !a.add(first) || !a.add(new(socket)) || a.add(new(socket)) {
+		t.Error("want room for two")
+	}
+	if a.remove(first); !a.add(new(socket)) || a.count.Load() != 2 {
+		t.Error("no room though one has left")
+	}
+	var real aparts
+	real.add(first)
+	if real.most < 1 || real.most > apartMost {
+		t.Errorf("room for %d", real.most)
+	}
+}
