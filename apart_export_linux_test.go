@@ -15,3 +15,34 @@ func PartAtOnce(t *testing.T) {
 	partAtOnce = true
 	t.Cleanup(func() { partAtOnce = before })
 }
+
+// EndAparts is the beginning of a shutdown.
+func EndAparts(d *Driver) { d.system.(*linux).watch.aparts.end() }
+
+// Taken is how many bytes have been read since the last sleep, or so.
+func Taken(c *Conn) int {
+	s := c.t.(*socket)
+	s.reads.Lock()
+	defer s.reads.Unlock()
+	return s.taken
+}
+
+// ForgetReadiness makes the next reader find out for itself.
+func ForgetReadiness(c *Conn) {
+	s := c.t.(*socket)
+	s.io().Clear(s.io().Readiness(), notReadable)
+}
+
+// LookAgain is what a reader does on a saturated machine.
+func LookAgain(c *Conn) (found bool, err error) {
+	s := c.t.(*socket)
+	s.reads.Lock()
+	defer s.reads.Unlock()
+	s.loop.gate.begin()
+	s.loop.relief.Store(int64(sinceStart())) // it has just been turned
+	_, errno, found := s.lookAgain(make([]byte, 16))
+	if errno != 0 {
+		err = errno
+	}
+	return found, err
+}

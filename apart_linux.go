@@ -13,7 +13,6 @@ import (
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/internal/sys"
-	"github.com/eddyio/eddy/poll"
 )
 
 // apart is a socket's own place in Go's poller, where its reader waits as long as
@@ -23,8 +22,8 @@ import (
 // one at a time, the hand-over costs more than everything else together: the loop
 // wakes the reader, for whom the scheduler starts another thread, which finds
 // nothing to do. A goroutine that waits in Go's poller runs on the thread that
-// has waited there. The price is a look at the socket before each wait, as in
-// package net, and a second descriptor.
+// has waited there. The price is a read that is known to fail before each wait, as
+// in package net, and a second descriptor.
 //
 //	socket   when                                           becomes
 //	-------  ---------------------------------------------  ------------------
@@ -36,15 +35,21 @@ import (
 //	         events than apartRate                          apartPause waits
 //	apart    nobody else has events, and replies are quick  in loop, on the way
 //	                                                        to being solo
-//	apart    it is waited for by other than a plain read    in loop
+//	apart    it is waited for by other than a plain read,   in loop
+//	         or the driver shuts down
 //
 // It is made, used and closed by whoever holds the socket's reads. Others only
 // rouse who waits in it.
 type apart struct {
-	file   *os.File // a duplicate of the socket: what is in Go's poller stays there until it is closed
-	conn   syscall.RawConn
-	look   func(uintptr) bool
-	looked bool
+	file *os.File // a duplicate of the socket: what is in Go's poller stays there until it is closed
+	conn syscall.RawConn
+
+	// try reads into p, and keeps what recvfrom(2) said.
+	try   func(uintptr) bool
+	p     []byte
+	n     int
+	errno syscall.Errno
+	tries int
 
 	waits  int // since the last review
 	alone  int // of these, in a row, in which nobody else had an event
@@ -82,6 +87,7 @@ type aparts struct {
 	sockets map[*socket]struct{}
 	most    int // 0: not known yet
 	count   atomic.Int32
+	ended   atomic.Bool
 }
 
 // add reports whether there is room for one more.
@@ -96,7 +102,7 @@ func (a *aparts) add(s *socket) bool {
 		}
 		a.sockets = make(map[*socket]struct{})
 	}
-	if len(a.sockets) >= a.most {
+	if len(a.sockets) >= a.most || a.ended.Load() {
 		return false
 	}
 	a.sockets[s] = struct{}{}
@@ -111,8 +117,9 @@ func (a *aparts) remove(s *socket) {
 	a.count.Add(-1)
 }
 
-// rouse makes all who wait look at their sockets' readiness.
-func (a *aparts) rouse() {
+// end makes all sockets rejoin their loops, whose end wakes them.
+func (a *aparts) end() {
+	a.ended.Store(true)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for s := range a.sockets {
@@ -135,12 +142,10 @@ func newApart(fd int) (*apart, error) {
 	if err != nil {
 		return nil, errors.Join(err, a.file.Close())
 	}
-	a.look = func(fd uintptr) bool {
-		if a.looked {
-			return true // something has happened since
-		}
-		a.looked = true
-		return sys.HasNews(int(fd))
+	a.try = func(fd uintptr) bool {
+		a.tries++
+		a.n, a.errno = sys.Receive(int(fd), a.p)
+		return a.errno != unix.EAGAIN
 	}
 	return a, nil
 }
@@ -150,7 +155,7 @@ func (s *socket) considerParting() {
 	p, w := &s.parting, s.loop.watch
 	p.waits++
 	if p.waits == 1 {
-		p.events, p.turns = uint32(w.events.Load()), uint32(w.turns.Load())
+		p.events, p.turns = uint32(w.looped.Load()), uint32(w.turns.Load())
 	}
 	if partAtOnce {
 		s.part()
@@ -160,7 +165,7 @@ func (s *socket) considerParting() {
 		return
 	}
 	p.waits = 0
-	events, turns := uint32(w.events.Load())-p.events, uint32(w.turns.Load())-p.turns
+	events, turns := uint32(w.looped.Load())-p.events, uint32(w.turns.Load())-p.turns
 	sparse := uint64(events) <= apartDensity*uint64(turns)
 	if sparse && !w.crowded() && runtime.GOMAXPROCS(0) > 1 {
 		s.part()
@@ -209,26 +214,29 @@ func (s *socket) endApart(a *apart) {
 	_ = a.file.Close() // a duplicate: nothing is lost
 }
 
-// awaitApart waits for news to read. It reports false if the socket is in its
-// loop again, without having waited.
-func (s *socket) awaitApart(a *apart) bool {
+// awaitApart waits for something to read, and reads it, as recvfrom(2) does; EAGAIN
+// says that there is other news. It reports false if the socket is in its loop
+// again, without having waited.
+func (s *socket) awaitApart(a *apart, p []byte) (n int, errno syscall.Errno, waited bool) {
 	if stay, pause := s.review(a); !stay {
 		s.rejoin(a, pause)
-		return false
+		return 0, 0, false
 	}
-	io := s.io()
-	for {
+	for !s.loop.watch.aparts.ended.Load() {
 		// Whoever rouses has changed this first.
-		seen := io.Readiness()
+		seen := s.io().Readiness()
 		if seen.Ready(driver.Reading) != 0 || seen.Ended(driver.Reading) || seen.IsInterrupted(driver.Reading) {
-			return true
+			return 0, unix.EAGAIN, true
 		}
-		a.looked = false
-		err := a.conn.Read(a.look)
+		a.p, a.tries = p, 0
+		err := a.conn.Read(a.try)
+		a.p = nil
+		if a.tries > 1 {
+			s.taken = 0 // it has slept
+		}
 		if err == nil {
-			io.Set(poll.ReadyReadable)
-			s.loop.watch.happened(1)
-			return true
+			s.loop.watch.happenedApart()
+			return a.n, a.errno, true
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = a.file.SetReadDeadline(time.Time{})
@@ -237,9 +245,11 @@ func (s *socket) awaitApart(a *apart) bool {
 			// Go's poller gives up descriptors with nothing but an error, such
 			// as those with messages in their error queue.
 			s.rejoin(a, -apartPause)
-			return false
+			return 0, 0, false
 		}
 	}
+	s.rejoin(a, -apartPause)
+	return 0, 0, false
 }
 
 // rouse makes who waits for an apart socket look at its readiness, which the
@@ -278,7 +288,8 @@ func (s *socket) review(a *apart) (stay bool, pause int32) {
 		return false, -2 * soloStreak
 	}
 	rate := float64(happened) / age.Seconds()
-	if w.aparts.count.Load() > apartFew && rate > apartRate*float64(runtime.GOMAXPROCS(0)) {
+	procs := runtime.GOMAXPROCS(0)
+	if procs == 1 || w.aparts.count.Load() > apartFew && rate > apartRate*float64(procs) {
 		return false, -apartPause
 	}
 	return true, 0

@@ -1,6 +1,7 @@
 package eddy
 
 import (
+	"runtime"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func newParting(t *testing.T) *socket {
 func (s *socket) waits(n, density int) {
 	for range n {
 		s.loop.watch.turns.Add(1)
-		s.loop.watch.events.Add(uint64(density))
+		s.loop.watch.looped.Add(uint64(density))
 		if s.apart.Load() == nil {
 			s.considerParting()
 		}
@@ -101,6 +102,10 @@ func TestCrowdStaysApart(t *testing.T) {
 		if stay, pause := review(c.aparts, c.events, c.age); stay != c.stay || !stay && pause >= 0 {
 			t.Errorf("%s: stays apart %v, pause %d; want %v, and a pause", name, stay, pause, c.stay)
 		}
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	if stay, _ := review(2, apartReview, time.Minute); stay {
+		t.Error("stays apart on one processor")
 	}
 }
 

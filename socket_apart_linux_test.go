@@ -271,3 +271,122 @@ func TestErrorQueueEndsAnApartRead(t *testing.T) {
 	server.Close()
 	<-got
 }
+
+// An error is told by the first read that finds it, and by no other: whoever only
+// looks whether there is something would make a reset look like an orderly end.
+func TestResetBeforeTheWaitLooksLikeTheEnd(t *testing.T) {
+	checkLeaks(t)
+	for range 30 {
+		_, client, server := apartPair(t)
+		mustWrite(t, client, []byte("x"))
+		mustRead(t, server, "x") // short: nothing is known to be left
+		client.(*net.TCPConn).SetLinger(0)
+		client.Close()
+		if _, err := server.Read(make([]byte, 16)); !errors.Is(err, unix.ECONNRESET) {
+			t.Fatalf("read: %v, want ECONNRESET", err)
+		}
+		server.Close()
+	}
+}
+
+func TestResetOfASoloConnectionLooksLikeTheEnd(t *testing.T) {
+	checkLeaks(t)
+	for range 10 {
+		_, client, server := soloPair(t)
+		client.(*net.TCPConn).SetLinger(0)
+		client.Close()
+		if _, err := server.Read(make([]byte, 16)); !errors.Is(err, unix.ECONNRESET) {
+			t.Fatalf("read: %v, want ECONNRESET", err)
+		}
+	}
+}
+
+func TestResetSeenByALookLooksLikeTheEnd(t *testing.T) {
+	checkLeaks(t)
+	d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+	defer d.Close()
+	for range 30 {
+		client, server := connect(t, d, "tcp")
+		mustWrite(t, client, []byte("x"))
+		mustRead(t, server, "x")
+		client.SetLinger(0)
+		client.Close()
+		eddy.ForgetReadiness(server)
+		if found, err := eddy.LookAgain(server); !found || !errors.Is(err, unix.ECONNRESET) {
+			t.Fatalf("a look: found %v, %v; want ECONNRESET", found, err)
+		}
+		server.Close()
+	}
+}
+
+// A user who peeks moves where the next peek begins.
+func TestPeekOffsetHidesData(t *testing.T) {
+	checkLeaks(t)
+	eddy.PartAtOnce(t)
+	d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+	defer d.Close()
+	client, server := connect(t, d, "unix")
+	for range 2 {
+		got := reading(server)
+		mustWrite(t, client, []byte("x"))
+		await(t, "read", got, nil)
+	}
+	raw, err := server.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustWrite(t, client, []byte("hello"))
+	raw.Control(func(fd uintptr) {
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, 0); err == nil {
+			_, _, err = unix.Recvfrom(int(fd), make([]byte, 16), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, patience, "a read of what was peeked at", func() { mustRead(t, server, "hello") })
+}
+
+// Data that are there without a wait count towards the share after which a reader
+// lets others run.
+func TestGreedyApartReaderNeverYields(t *testing.T) {
+	checkLeaks(t)
+	_, client, server := apartPair(t)
+	p, yields, last := make([]byte, 16), 0, 0
+	for range 3000 {
+		mustWrite(t, client, []byte("x"))
+		if n, err := server.Read(p); n == 0 || err != nil {
+			t.Fatal(n, err)
+		}
+		now := eddy.Taken(server)
+		if now < last && now == 0 {
+			yields++
+		}
+		last = now
+	}
+	if yields == 0 {
+		t.Errorf("%d bytes' worth of reads, without a sleep, and none has let others run", last)
+	}
+}
+
+// The readers of a driver that is shut down are not to wait for what the kernel
+// keeps of its files.
+func TestShutdownLeavesApartReadersWaiting(t *testing.T) {
+	checkLeaks(t)
+	d, client, server := apartPair(t)
+	got := reading(server)
+	eddy.EndAparts(d)
+	for begun := time.Now(); d.Metrics().Apart > 0; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatal("a reader is still apart from its loop, whose end would wake it")
+		}
+	}
+	mustWrite(t, client, []byte("x"))
+	await(t, "the read", got, nil)
+	got = reading(server)
+	if n := d.Metrics().Apart; n != 0 {
+		t.Errorf("%d sockets have parted since", n)
+	}
+	d.Close()
+	await(t, "a read at the end", got, eddy.ErrShutdown)
+}

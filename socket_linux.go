@@ -115,13 +115,13 @@ func (s *socket) receive(p []byte) (int, error) {
 		if seen.Ended(driver.Reading) || seen.IsInterrupted(driver.Reading) || len(p) == 0 {
 			return 0, s.ended(seen, driver.Reading, len(p))
 		}
-		if seen.Ready(driver.Reading) == 0 {
-			if n := s.awaitData(p); n > 0 {
-				return n, nil
-			}
+		var n int
+		var errno syscall.Errno
+		if seen.Ready(driver.Reading) != 0 {
+			n, errno = sys.Receive(s.fd, p)
+		} else if n, errno = s.awaitData(p); errno == unix.EAGAIN {
 			continue
 		}
-		n, errno := sys.Receive(s.fd, p)
 		switch {
 		case errno == 0:
 			return s.received(seen, n, len(p))
@@ -153,20 +153,22 @@ func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
 	return n, nil
 }
 
-// awaitData waits for news to read, and may find data on the way.
-func (s *socket) awaitData(p []byte) int {
-	if a := s.apart.Load(); a != nil && s.awaitApart(a) {
-		s.taken = 0
-		return 0
+// awaitData waits for news to read. It may read on the way, as recvfrom(2) does;
+// EAGAIN says that it has not.
+func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
+	if a := s.apart.Load(); a != nil {
+		if n, errno, waited := s.awaitApart(a, p); waited {
+			return n, errno
+		}
 	}
 	if s.solo.on {
-		if n, come := s.reply(p); come {
-			return n
+		if n, errno, come := s.reply(p); come {
+			return n, errno
 		}
 	}
 	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.noGate {
-		if n, found := s.lookAgain(p); found {
-			return n
+		if n, errno, found := s.lookAgain(p); found {
+			return n, errno
 		}
 	}
 	s.taken = 0
@@ -174,7 +176,7 @@ func (s *socket) awaitData(p []byte) int {
 	if s.kind&isStream != 0 {
 		s.waited()
 	}
-	return 0
+	return 0, unix.EAGAIN
 }
 
 // wait sleeps until there is news. The caller holds the side's lock.
@@ -211,27 +213,24 @@ func (s *socket) waited() {
 // lookAgain is what a reader does on a saturated machine before it sleeps. It
 // reports false if the reader is to sleep, which it is if others have data: they
 // run when it does.
-func (s *socket) lookAgain(p []byte) (n int, found bool) {
+func (s *socket) lookAgain(p []byte) (n int, errno syscall.Errno, found bool) {
 	gate, now := &s.loop.gate, sinceStart()
 	if s.loop.relieve(now) > 0 || !gate.mayLook(now) {
-		return 0, false
+		return 0, 0, false
 	}
-	n, errno := sys.Receive(s.fd, p)
-	if errno == 0 && n > 0 {
-		gate.looked(true)
-		return n, true
+	n, errno = sys.Receive(s.fd, p)
+	if errno != unix.EAGAIN { // an error is told once: the next read would not get it
+		gate.looked(errno == 0 && n > 0)
+		return n, errno, true
 	}
-	if errno == unix.EAGAIN {
-		answered := gate.mayHold(now) && sys.AwaitReadable(s.fd, int64(holdTime))
-		gate.looked(answered)
-		if !answered {
-			return 0, false
-		}
-		gate.answered.Add(1)
+	answered := gate.mayHold(now) && sys.AwaitReadable(s.fd, int64(holdTime))
+	gate.looked(answered)
+	if !answered {
+		return 0, 0, false
 	}
-	// There is data, the end, or an error, which the next read tells.
+	gate.answered.Add(1)
 	s.io().Set(poll.ReadyReadable)
-	return 0, true
+	return 0, errno, true
 }
 
 // Write implements transport.

@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"runtime"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -55,30 +56,27 @@ func interestOf(alone bool) poll.Interest {
 	return poll.Readable | poll.Writable | poll.Priority
 }
 
-// reply waits for the reply to a solo socket, and reports whether it has come; n
-// is how much of it, or 0. If it has not, the socket is in its loop again.
-func (s *socket) reply(p []byte) (n int, come bool) {
+// reply waits for the reply to a solo socket, and reports whether it has come; if
+// so, it may have read it, or EAGAIN says that it has not. If it has not come, the
+// socket is in its loop again.
+func (s *socket) reply(p []byte) (n int, errno syscall.Errno, come bool) {
 	w := s.loop.watch
 	if !s.undisturbed(w) || w.rounds.behind.Load() {
 		s.leaveSolo(0)
-		return 0, false
+		return 0, 0, false
 	}
 	for begun := sinceStart(); sinceStart()-begun < soloSpin; {
-		n, errno := sys.Receive(s.fd, p)
-		if errno == 0 && n > 0 {
-			return n, true
-		}
-		if errno != unix.EAGAIN {
-			s.io().Set(poll.ReadyReadable) // the end, or an error, which the next read tells
-			return 0, true
+		// An error is told once: the next read would not get it.
+		if n, errno = sys.Receive(s.fd, p); errno != unix.EAGAIN {
+			return n, errno, true
 		}
 	}
 	if sys.AwaitReadable(s.fd, int64(soloHold)) {
 		s.io().Set(poll.ReadyReadable)
-		return 0, true
+		return 0, unix.EAGAIN, true
 	}
 	s.leaveSolo(-soloPause)
-	return 0, false
+	return 0, 0, false
 }
 
 // undisturbed reports whether nobody else had an event since it was last asked.

@@ -143,11 +143,10 @@ func (l *linux) announce() { l.pipe.announce() }
 // are reaped by turns, and ends it then.
 func (l *linux) shutdown(ctx context.Context) error {
 	l.watch.stop()
+	l.watch.aparts.end()
 	err := l.loops.shutdown(ctx)
-	l.watch.aparts.rouse() // those of the loops that have ended
 	stuck := l.handle.Drain(ctx)
 	err = errors.Join(err, l.main.stop(ctx))
-	l.watch.aparts.rouse()
 	l.pipe.close(l.handle)
 	return withStuck(err, stuck, context.Cause(ctx))
 }

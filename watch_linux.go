@@ -10,12 +10,13 @@ type watch struct {
 	rounds rounds
 	loops  func() []*loop
 	timer  *time.Timer
-	events atomic.Uint64 // that all loops have found by themselves, and apart sockets
+	events atomic.Uint64 // of all sockets
+	looped atomic.Uint64 // of these, those that loops have found by themselves
 	turns  atomic.Uint64 // in which they did
 	relief atomic.Uint64 // that readers have found in their stead, since the last round
 	solos  atomic.Int32  // sockets that are solo
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
-	turned atomic.Uint64 // events when it was decided upon
+	turned atomic.Uint64 // looped when it was decided upon
 
 	occupancy occupancy   // for the round only
 	occupied  atomic.Bool // what it said last
@@ -30,10 +31,19 @@ func (w *watch) init(loops func() []*loop) {
 	w.timer.Stop()
 }
 
-// happened says that a loop, or an apart socket, has had events.
+// happened says that a loop has had events.
 func (w *watch) happened(events int) {
-	w.events.Add(uint64(events))
+	w.looped.Add(uint64(events))
 	w.turns.Add(1)
+	w.wake(events)
+}
+
+// happenedApart says that a socket has had an event that is not in its loop.
+func (w *watch) happenedApart() { w.wake(1) }
+
+// wake counts events, and begins the rounds if it is time.
+func (w *watch) wake(events int) {
+	w.events.Add(uint64(events))
 	if now := sinceStart(); w.rounds.happened(now) {
 		w.next(now)
 	}
@@ -41,14 +51,14 @@ func (w *watch) happened(events int) {
 
 func (w *watch) next(now time.Duration) {
 	w.due.Store(int64(now + roundFast))
-	w.turned.Store(w.events.Load())
+	w.turned.Store(w.looped.Load())
 	w.timer.Reset(roundFast)
 }
 
 // round is the timer's.
 func (w *watch) round() {
 	late := sinceStart()-time.Duration(w.due.Load()) > roundLate
-	turned := int(w.events.Load() - w.turned.Load())
+	turned := int(w.looped.Load() - w.turned.Load())
 	found := int(w.relief.Swap(0))
 	if late {
 		for _, l := range w.loops() {

@@ -5,6 +5,7 @@ package main
 import (
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,10 @@ func measuring(t *testing.T, cmd *exec.Cmd, dir string) {
 }
 
 func TestInterruptedBenchLeavesItsFile(t *testing.T) {
+	// Children of a process that ignores a signal, under nohup(1) say, ignore it, too.
+	handled := make(chan os.Signal, 1)
+	ossignal.Notify(handled, syscall.SIGHUP)
+	defer ossignal.Stop(handled)
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		for name, later := range map[string]time.Duration{"making": 0, "measuring": 500 * time.Millisecond} {
 			t.Run(signal.String()+" while "+name, func(t *testing.T) {

@@ -36,17 +36,6 @@ func Receive(fd int, p []byte) (int, syscall.Errno) {
 	return int(n), 0
 }
 
-// HasNews reports whether a read would find something: data, the end, or an
-// error. It takes nothing, never blocks, and does not tell the scheduler. recv(2),
-// MSG_PEEK.
-func HasNews(fd int) bool {
-	var p byte
-	// SAFETY: the kernel writes the byte while the call lasts; it is an operand,
-	// so kept alive, and a stack does not move during a system call.
-	_, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&p)), 1, receiving|unix.MSG_PEEK, 0, 0)
-	return errno != unix.EAGAIN
-}
-
 // Send is sendto(2) without an address; it never blocks. Up to rawLimit bytes it
 // does not tell the scheduler.
 func Send(fd int, p []byte) (int, syscall.Errno) {
