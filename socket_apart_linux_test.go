@@ -18,24 +18,7 @@ import (
 func apartPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
 	t.Helper()
 	eddy.PartAtOnce(t)
-	d, err := eddy.New(eddy.Config{Backend: eddy.BackendEpoll})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	l, err := d.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	if server, err = l.AcceptConn(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
+	d, client, server = epollPair(t)
 	for range 2 { // the first read waits in the loop
 		go func() {
 			time.Sleep(10 * time.Millisecond)

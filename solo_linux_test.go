@@ -33,9 +33,8 @@ func talk(t *testing.T, from, to net.Conn, n int) {
 	}
 }
 
-// soloPair connects a std client to an eddy server, and makes the server's
-// reader solo by echoing for it.
-func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
+// epollPair connects a std client to a server of a driver without a ring.
+func epollPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
 	t.Helper()
 	d, err := eddy.New(eddy.Config{Backend: eddy.BackendEpoll})
 	if err != nil {
@@ -56,7 +55,14 @@ func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn)
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
+	return d, client, server
+}
 
+// soloPair connects a std client to an eddy server, and makes the server's
+// reader solo by echoing for it.
+func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
+	t.Helper()
+	d, client, server = epollPair(t)
 	echoed := make(chan struct{})
 	go func() {
 		defer close(echoed)
