@@ -11,9 +11,9 @@ TIMEOUT   = -timeout 10m
 # How long make soak runs.
 TIME     ?= 10m
 
-.PHONY: test build vet lint unit race backends stress cross command fuse more peers long explore mistakes fuzz soak kernels clean
+.PHONY: test build vet lint unit race backends apart stress cross command fuse more peers long explore mistakes fuzz soak kernels clean
 
-test: build vet lint cross unit race backends stress command fuse
+test: build vet lint cross unit race backends apart stress command fuse
 
 # What takes longer, or more to be installed.
 more: explore fuzz peers
@@ -59,11 +59,16 @@ race:
 	$(GO) test $(TIMEOUT) -race -short $(PACKAGES)
 
 # The suite runs over every backend by itself; here the environment forces each
-# in turn, as a user would. The last run makes every socket wait apart from its
-# loop, as sockets with little to do are.
+# in turn, as a user would.
 backends:
 	for b in uring epoll portable; do EDDY_BACKEND=$$b $(GO) test $(TIMEOUT) -count=1 -short -run 'Example|Default|Backend|Status|Files|Signals' . || exit 1; done
-	EDDY_BACKEND=epoll EDDY_TEST_APART=1 $(GO) test $(TIMEOUT) -count=1 -race -short .
+
+# The suite once more, with every socket apart from its loop, as those with little
+# to do are.
+apart: export EDDY_BACKEND = epoll
+apart: export EDDY_TEST_APART = 1
+apart:
+	$(call counted,apart,test $(TIMEOUT) -v -count=1 -race -short .)
 
 # Freed memory is overwritten at once and the collector never rests: whoever
 # keeps a pointer that nobody sees finds garbage under it. Conversions of

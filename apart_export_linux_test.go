@@ -9,10 +9,14 @@ import (
 // tests of sockets test those.
 func init() { partAtOnce = os.Getenv("EDDY_TEST_APART") == "1" }
 
-// PartAtOnce does so for one test.
-func PartAtOnce(t *testing.T) {
+// PartAtOnce does so for one test, and PartInTime the opposite.
+func PartAtOnce(t *testing.T) { setPartAtOnce(t, true) }
+
+func PartInTime(t *testing.T) { setPartAtOnce(t, false) }
+
+func setPartAtOnce(t *testing.T, to bool) {
 	before := partAtOnce
-	partAtOnce = true
+	partAtOnce = to
 	t.Cleanup(func() { partAtOnce = before })
 }
 

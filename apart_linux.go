@@ -51,10 +51,11 @@ type apart struct {
 	errno syscall.Errno
 	tries int
 
-	waits  int // since the last review
-	alone  int // of these, in a row, in which nobody else had an event
-	since  time.Duration
-	events uint64 // of all, at the last review
+	// Since the last review:
+	waits     int
+	disturbed bool // somebody else has had an event
+	since     time.Duration
+	events    uint64 // of all, by then
 }
 
 // parting is what a socket in its loop knows of whether it should be apart.
@@ -86,7 +87,6 @@ type aparts struct {
 	mu      sync.Mutex
 	sockets map[*socket]struct{}
 	most    int // 0: not known yet
-	count   atomic.Int32
 	ended   atomic.Bool
 }
 
@@ -106,15 +106,19 @@ func (a *aparts) add(s *socket) bool {
 		return false
 	}
 	a.sockets[s] = struct{}{}
-	a.count.Add(1)
 	return true
+}
+
+func (a *aparts) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.sockets)
 }
 
 func (a *aparts) remove(s *socket) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.sockets, s)
-	a.count.Add(-1)
 }
 
 // end makes all sockets rejoin their loops, whose end wakes them.
@@ -203,8 +207,7 @@ func (s *socket) part() {
 func (s *socket) rejoin(a *apart, waits int32) {
 	s.endApart(a)
 	s.parting.waits = waits
-	// It fails only for a socket that is closed, or shut down with its driver.
-	_ = s.registration.Reregister(interestOf(false))
+	s.tellLoop()
 }
 
 // endApart gives up the place in Go's poller.
@@ -235,7 +238,7 @@ func (s *socket) awaitApart(a *apart, p []byte) (n int, errno syscall.Errno, wai
 			s.taken = 0 // it has slept
 		}
 		if err == nil {
-			s.loop.watch.happenedApart()
+			s.loop.watch.happened(1)
 			return a.n, a.errno, true
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
@@ -273,23 +276,21 @@ func (s *socket) review(a *apart) (stay bool, pause int32) {
 	if w.crowded() {
 		return false, 0
 	}
-	if s.undisturbed(w) {
-		a.alone++
-	} else {
-		a.alone = 0
+	if !s.undisturbed(w) {
+		a.disturbed = true
 	}
 	if a.waits++; a.waits < apartReview {
 		return true, 0
 	}
-	alone, now, events := a.alone >= a.waits, sinceStart(), w.events.Load()
+	alone, now, events := !a.disturbed, sinceStart(), w.events.Load()
 	age, happened := now-a.since, events-a.events
-	a.waits, a.alone, a.since, a.events = 0, 0, now, events
+	a.waits, a.disturbed, a.since, a.events = 0, false, now, events
 	if alone && age < apartReview*soloWait && !s.loop.noGate {
 		return false, -2 * soloStreak
 	}
 	rate := float64(happened) / age.Seconds()
 	procs := runtime.GOMAXPROCS(0)
-	if procs == 1 || w.aparts.count.Load() > apartFew && rate > apartRate*float64(procs) {
+	if procs == 1 || w.aparts.count() > apartFew && rate > apartRate*float64(procs) {
 		return false, -apartPause
 	}
 	return true, 0

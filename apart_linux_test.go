@@ -29,14 +29,8 @@ func (s *socket) waits(n, density int) {
 	}
 }
 
-func needOrdinaryParting(t *testing.T) {
-	if partAtOnce {
-		t.Skip("SKIPPED: EDDY_TEST_APART makes sockets part for other reasons")
-	}
-}
-
 func TestSocketsWithLittleToDoPayForALoop(t *testing.T) {
-	needOrdinaryParting(t)
+	PartInTime(t)
 	s := newParting(t)
 	if s.waits(apartStreak, apartDensity+1); s.apart.Load() != nil {
 		t.Fatal("apart though its loop's turns find many events")
@@ -47,7 +41,7 @@ func TestSocketsWithLittleToDoPayForALoop(t *testing.T) {
 }
 
 func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
-	needOrdinaryParting(t)
+	PartInTime(t)
 	s := newParting(t)
 	w := s.loop.watch
 	for name, crowd := range map[string]func(bool){"occupied": w.occupied.Store, "behind": w.rounds.behind.Store} {
@@ -69,15 +63,18 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 }
 
 func TestCrowdStaysApart(t *testing.T) {
-	needOrdinaryParting(t)
+	PartInTime(t)
 	s := newParting(t)
 	w := s.loop.watch
 	s.waits(2*apartStreak, 1)
 	a := s.apart.Load()
-	review := func(aparts int32, events uint64, age time.Duration) (stay bool, pause int32) {
-		before := w.aparts.count.Swap(aparts)
-		defer w.aparts.count.Store(before)
-		a.since, a.waits, a.alone = sinceStart()-age, 0, 0
+	review := func(aparts int, events uint64, age time.Duration) (stay bool, pause int32) {
+		for w.aparts.count() < aparts {
+			other := new(socket)
+			w.aparts.add(other)
+			defer w.aparts.remove(other)
+		}
+		a.since, a.waits, a.disturbed = sinceStart()-age, 0, false
 		s.undisturbed(w) // from here on
 		for range apartReview {
 			w.events.Add(events / apartReview)
@@ -88,7 +85,7 @@ func TestCrowdStaysApart(t *testing.T) {
 		return
 	}
 	for name, c := range map[string]struct {
-		aparts int32
+		aparts int
 		events uint64
 		age    time.Duration
 		stay   bool
@@ -115,7 +112,7 @@ func TestApartSocketsTakeAllDescriptors(t *testing.T) {
 	if !a.add(first) || !a.add(new(socket)) || a.add(new(socket)) {
 		t.Error("want room for two")
 	}
-	if a.remove(first); !a.add(new(socket)) || a.count.Load() != 2 {
+	if a.remove(first); !a.add(new(socket)) || a.count() != 2 {
 		t.Error("no room though one has left")
 	}
 	var real aparts

@@ -101,7 +101,7 @@ func (l *loop) turn() bool {
 			return false
 		}
 		if n > 0 {
-			l.watch.happened(n)
+			l.watch.turn(n)
 		}
 		if n < eventsPerTurn {
 			return true

@@ -3,8 +3,6 @@ package eddy
 import (
 	"runtime"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // occupancy tells whether goroutines compute: whether the process has spent a
@@ -36,13 +34,4 @@ func (o *occupancy) isHigh(now time.Duration) bool {
 		o.asked, o.spent = now, spent
 	}
 	return o.high
-}
-
-// userTime is what the process has spent outside the kernel. getrusage(2).
-func userTime() time.Duration {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0 // it cannot fail, with these arguments
-	}
-	return time.Duration(u.Utime.Nano())
 }

@@ -121,6 +121,12 @@ func (s *socket) enterSolo() {
 func (s *socket) leaveSolo(streak int16) {
 	s.solo.on, s.solo.streak = false, streak
 	s.loop.watch.solos.Add(-1)
+	s.tellLoop()
+}
+
+// tellLoop makes the loop announce the socket's data again, and what has come
+// meanwhile.
+func (s *socket) tellLoop() {
 	// It fails only for a socket that is closed, or shut down with its driver.
 	_ = s.registration.Reregister(interestOf(false))
 }

@@ -130,7 +130,7 @@ func (l *linux) metrics(m *Metrics) {
 	m.Saturated = l.choose.now() == onDirect
 	l.loops.metrics(m)
 	m.Solos = int64(l.watch.solos.Load())
-	m.Apart = int64(l.watch.aparts.count.Load())
+	m.Apart = int64(l.watch.aparts.count())
 }
 
 func (l *linux) register(fd int, interest poll.Interest) (source, error) {
@@ -153,9 +153,18 @@ func (l *linux) shutdown(ctx context.Context) error {
 
 // processorTime is what the process has used of its processors.
 func processorTime() time.Duration {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
-		return 0 // it cannot fail, with these arguments
-	}
+	u := usage()
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// userTime is what of that the process has spent outside the kernel.
+func userTime() time.Duration {
+	u := usage()
+	return time.Duration(u.Utime.Nano())
+}
+
+// usage is getrusage(2) for the process.
+func usage() (u unix.Rusage) {
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it cannot fail, with these arguments
+	return u
 }

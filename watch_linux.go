@@ -31,18 +31,15 @@ func (w *watch) init(loops func() []*loop) {
 	w.timer.Stop()
 }
 
-// happened says that a loop has had events.
-func (w *watch) happened(events int) {
+// turn says that a loop's turn has found events.
+func (w *watch) turn(events int) {
 	w.looped.Add(uint64(events))
 	w.turns.Add(1)
-	w.wake(events)
+	w.happened(events)
 }
 
-// happenedApart says that a socket has had an event that is not in its loop.
-func (w *watch) happenedApart() { w.wake(1) }
-
-// wake counts events, and begins the rounds if it is time.
-func (w *watch) wake(events int) {
+// happened says that sockets have had events, in a loop or apart.
+func (w *watch) happened(events int) {
 	w.events.Add(uint64(events))
 	if now := sinceStart(); w.rounds.happened(now) {
 		w.next(now)

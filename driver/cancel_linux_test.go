@@ -368,10 +368,10 @@ func TestCancelThatMissesItsTargetIsRepeated(t *testing.T) {
 	}
 }
 
-// io_uring_enter(2) can refuse an entry without the kernel having looked at it
-// (ENOMEM): then nobody answers, and nobody would ask again.
-func TestRefusedCancelIsForgotten(t *testing.T) {
-	f := newFake(t, 8)
+// askedToLeave is a context, and a request of its that the kernel has, for which an
+// entry that cancels it is queued.
+func askedToLeave(t *testing.T, f *fakeKernel) (*driver.Bare, *driver.Op) {
+	t.Helper()
 	b := driver.NewBare(f, 8)
 	o := admit(t, b, 1, nil)[0]
 	_ = b.Submit()
@@ -379,6 +379,14 @@ func TestRefusedCancelIsForgotten(t *testing.T) {
 	if err := b.Cancel(o); err != nil {
 		t.Fatal(err)
 	}
+	return b, o
+}
+
+// io_uring_enter(2) can refuse an entry without the kernel having looked at it
+// (ENOMEM): then nobody answers, and nobody would ask again.
+func TestRefusedCancelIsForgotten(t *testing.T) {
+	f := newFake(t, 8)
+	b, o := askedToLeave(t, f)
 	f.plan(reply{err: unix.ENOMEM}, reply{err: unix.EAGAIN}, reply{err: unix.ENOMEM})
 	if err := b.Submit(); err != nil {
 		t.Error(err)
@@ -393,14 +401,8 @@ func TestRefusedCancelIsForgotten(t *testing.T) {
 func TestRefusedPauseEndsTheRepetition(t *testing.T) {
 	f := newFake(t, 8)
 	f.deaf = true
-	b := driver.NewBare(f, 8)
-	o := admit(t, b, 1, nil)[0]
-	_ = b.Submit()
+	b, o := askedToLeave(t, f)
 	key := f.userData(1) &^ driver.TagMask
-	b.Ask(o)
-	if err := b.Cancel(o); err != nil {
-		t.Fatal(err)
-	}
 	_ = b.Submit()
 	b.Dispatch() // not found: a pause is queued
 	f.plan(reply{err: unix.ENOMEM})
@@ -420,13 +422,7 @@ func TestRefusedPauseEndsTheRepetition(t *testing.T) {
 // the ring for as long as there is room in its queue.
 func TestCancelIsRepeatedAtOnceWhereEverythingIsRefused(t *testing.T) {
 	f := newFake(t, 1024)
-	b := driver.NewBare(f, 8)
-	o := admit(t, b, 1, nil)[0]
-	_ = b.Submit()
-	b.Ask(o)
-	if err := b.Cancel(o); err != nil {
-		t.Fatal(err)
-	}
+	b, o := askedToLeave(t, f)
 	before := f.enters
 	f.plan(slices.Repeat([]reply{{err: unix.EPERM}}, 2000)...)
 	if err := b.Submit(); err != unix.EPERM { //nolint:errorlint // bare
