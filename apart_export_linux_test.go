@@ -43,7 +43,8 @@ func LookAgain(c *Conn) (found bool, err error) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
 	s.loop.gate.begin()
-	s.loop.relief.Store(int64(sinceStart())) // it has just been turned
+	s.loop.turns.Lock() // somebody else turns it
+	defer s.loop.turns.Unlock()
 	_, errno, found := s.lookAgain(make([]byte, 16))
 	if errno != 0 {
 		err = errno

@@ -30,9 +30,9 @@ import (
 //	in loop  apartStreak waits in which the loops found     apart: the loop is
 //	         apartDensity events in a turn or fewer, on     not told of its
 //	         average                                        data
-//	apart    goroutines compute, see occupancy              in loop
-//	apart    more than apartFew are, and there are more     in loop, for
-//	         events than apartRate                          apartPause waits
+//	apart    goroutines compute, or the process is busy,    in loop
+//	         see occupancy, and has more than apartFew
+//	         sockets
 //	apart    nobody else has events, and replies are quick  in loop, on the way
 //	                                                        to being solo
 //	apart    it is waited for by other than a plain read,   in loop
@@ -55,7 +55,6 @@ type apart struct {
 	waits     int
 	disturbed bool // somebody else has had an event
 	since     time.Duration
-	events    uint64 // of all, by then
 }
 
 // parting is what a socket in its loop knows of whether it should be apart.
@@ -69,8 +68,7 @@ const (
 	apartStreak  = 4
 	apartDensity = 2
 	apartReview  = 64 // waits after which an apart socket asks whether it should be
-	apartFew     = 32
-	apartRate    = 35_000 // events a second for each processor
+	apartFew     = 12 // sockets
 	apartPause   = 4096
 
 	// At most so many sockets are apart, and no more than this part of the
@@ -176,8 +174,19 @@ func (s *socket) considerParting() {
 	}
 }
 
-// crowded reports whether goroutines compute, or the loops have fallen behind.
-func (w *watch) crowded() bool { return w.occupied.Load() || w.rounds.behind.Load() }
+// crowded reports whether the process is busy with more than a few sockets, or
+// goroutines compute, or the loops have fallen behind.
+func (w *watch) crowded() bool {
+	return w.computing.Load() || w.rounds.behind.Load() || w.busy.Load() && w.sockets() > apartFew
+}
+
+// sockets is how many are open.
+func (w *watch) sockets() (n int64) {
+	for _, l := range w.loops() {
+		n += l.sockets.Load()
+	}
+	return n
+}
 
 // part makes the socket apart, if it can be.
 func (s *socket) part() {
@@ -198,7 +207,7 @@ func (s *socket) part() {
 		s.parting.waits = -apartPause
 		return
 	}
-	a.since, a.events = sinceStart(), w.events.Load()
+	a.since = sinceStart()
 	s.apart.Store(a)
 }
 
@@ -282,16 +291,11 @@ func (s *socket) review(a *apart) (stay bool, pause int32) {
 	if a.waits++; a.waits < apartReview {
 		return true, 0
 	}
-	alone, now, events := !a.disturbed, sinceStart(), w.events.Load()
-	age, happened := now-a.since, events-a.events
-	a.waits, a.disturbed, a.since, a.events = 0, false, now, events
+	alone, now := !a.disturbed, sinceStart()
+	age := now - a.since
+	a.waits, a.disturbed, a.since = 0, false, now
 	if alone && age < apartReview*soloWait && !s.loop.noGate {
 		return false, -2 * soloStreak
 	}
-	rate := float64(happened) / age.Seconds()
-	procs := runtime.GOMAXPROCS(0)
-	if procs == 1 || w.aparts.count() > apartFew && rate > apartRate*float64(procs) {
-		return false, -apartPause
-	}
-	return true, 0
+	return runtime.GOMAXPROCS(0) > 1, -apartPause
 }

@@ -44,7 +44,7 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 	PartInTime(t)
 	s := newParting(t)
 	w := s.loop.watch
-	for name, crowd := range map[string]func(bool){"occupied": w.occupied.Store, "behind": w.rounds.behind.Store} {
+	for name, crowd := range map[string]func(bool){"computing": w.computing.Store, "behind": w.rounds.behind.Store} {
 		crowd(true)
 		if s.waits(2*apartStreak, 1); s.apart.Load() != nil {
 			t.Fatalf("%s: parted", name)
@@ -56,7 +56,7 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 	if stay, _ := s.review(a); !stay {
 		t.Fatal("rejoined without a reason")
 	}
-	w.occupied.Store(true)
+	w.computing.Store(true)
 	if stay, pause := s.review(a); stay || pause != 0 {
 		t.Errorf("stays apart %v, pause %d; want it back in its loop", stay, pause)
 	}
@@ -68,12 +68,9 @@ func TestCrowdStaysApart(t *testing.T) {
 	w := s.loop.watch
 	s.waits(2*apartStreak, 1)
 	a := s.apart.Load()
-	review := func(aparts int, events uint64, age time.Duration) (stay bool, pause int32) {
-		for w.aparts.count() < aparts {
-			other := new(socket)
-			w.aparts.add(other)
-			defer w.aparts.remove(other)
-		}
+	review := func(busy bool, sockets int64, events uint64, age time.Duration) (stay bool, pause int32) {
+		w.busy.Store(busy)
+		s.loop.sockets.Store(sockets)
 		a.since, a.waits, a.disturbed = sinceStart()-age, 0, false
 		s.undisturbed(w) // from here on
 		for range apartReview {
@@ -85,23 +82,35 @@ func TestCrowdStaysApart(t *testing.T) {
 		return
 	}
 	for name, c := range map[string]struct {
-		aparts int
-		events uint64
-		age    time.Duration
-		stay   bool
+		busy    bool
+		sockets int64
+		events  uint64
+		age     time.Duration
+		stay    bool
 	}{
-		"few":         {apartFew, 1e9, time.Second, true},
-		"slow":        {apartFew + 1, 100 * apartReview, time.Second, true},
-		"crowd":       {apartFew + 1, 1e9, time.Second, false},
-		"alone":       {1, apartReview, time.Millisecond, false},
-		"alone, idly": {1, apartReview, time.Minute, true},
+		"few, busy":   {true, apartFew, 1e9, time.Second, true},
+		"many, idle":  {false, apartFew + 1, 1e9, time.Second, true},
+		"crowd":       {true, apartFew + 1, 1e9, time.Second, false},
+		"alone":       {false, 1, apartReview, time.Millisecond, false},
+		"alone, idly": {false, 1, apartReview, time.Minute, true},
 	} {
-		if stay, pause := review(c.aparts, c.events, c.age); stay != c.stay || !stay && pause >= 0 {
-			t.Errorf("%s: stays apart %v, pause %d; want %v, and a pause", name, stay, pause, c.stay)
+		if stay, pause := review(c.busy, c.sockets, c.events, c.age); stay != c.stay || name == "alone" && pause >= 0 {
+			t.Errorf("%s: stays apart %v, pause %d; want %v, and a pause if it is alone", name, stay, pause, c.stay)
 		}
 	}
+	w.busy.Store(true)
+	s.loop.sockets.Store(apartFew + 1)
+	s.rejoin(a, 0)
+	if s.waits(2*apartStreak, 1); s.apart.Load() != nil {
+		t.Error("a crowd parts")
+	}
+	w.busy.Store(false)
+	if s.waits(2*apartStreak, 1); s.apart.Load() == nil {
+		t.Fatal("still in its loop")
+	}
+	a = s.apart.Load()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	if stay, _ := review(2, apartReview, time.Minute); stay {
+	if stay, _ := review(false, 2, apartReview, time.Minute); stay {
 		t.Error("stays apart on one processor")
 	}
 }

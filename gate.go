@@ -55,7 +55,7 @@ const (
 	holdTime = 20 * time.Microsecond
 
 	// holdRate is how many holds a second a loop may spend.
-	holdRate = 1000
+	holdRate = 1200
 )
 
 // begin opens the gate for a few looks.

@@ -25,7 +25,8 @@ type loop struct {
 	noGate bool
 	watch  *watch
 	turns  sync.Mutex   // held by whoever turns the driver
-	relief atomic.Int64 // when a reader last turned it
+	own    bool         // it is the loop itself; guarded by turns
+	left   atomic.Int32 // those whom a turn has yet to wake, while it lets others run
 	waking atomic.Bool  // somebody whom the last turn woke does not run yet
 
 	sockets atomic.Int64 // open now
@@ -42,11 +43,13 @@ const eventsPerTurn = 128
 
 // newLoop makes a driver, which start begins to turn.
 func newLoop(cfg driver.Config, w *watch) (*loop, error) {
+	l := &loop{watch: w, ended: make(chan struct{})}
+	cfg.Between = l.between
 	drv, err := driver.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	l := &loop{driver: drv, handle: drv.Handle(), watch: w, ended: make(chan struct{})}
+	l.driver, l.handle = drv, drv.Handle()
 	fd, err := unix.FcntlInt(uintptr(drv.Fd()), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		// os.NewFile gives only non-blocking descriptors to the poller.
@@ -94,7 +97,9 @@ func (l *loop) pollable() (syscall.RawConn, error) {
 func (l *loop) turn() bool {
 	for {
 		l.turns.Lock()
+		l.own = true
 		n, err := l.turnOnce()
+		l.own = false
 		l.turns.Unlock()
 		if err != nil {
 			l.fail = err
@@ -110,6 +115,30 @@ func (l *loop) turn() bool {
 	}
 }
 
+// A turn of the loop's own wakes wakesAtOnce goroutines, or a wakeShare-th of all
+// that it has to wake, before it lets them run. Those whom it has woken wait in the
+// queue of the thread that it runs on. If the kernel takes the processor away from
+// that thread, for another process, say, they wait for as long as it does,
+// milliseconds. The loop goes on elsewhere: it is in everybody's queue.
+const (
+	wakesAtOnce = 4
+	wakeShare   = 8
+)
+
+// between lets those run whom a turn has woken.
+func (l *loop) between(woken, left int) {
+	if !l.own || woken%max(wakesAtOnce, (woken+left)/wakeShare) != 0 {
+		return
+	}
+	if l.watch.rounds.behind.Load() || runtime.GOMAXPROCS(0) == 1 {
+		return // the loop would queue up behind goroutines that compute; there is only one queue
+	}
+	l.left.Store(int32(left))
+	l.watch.happened(0) // a round finds out if it takes long
+	runtime.Gosched()
+	l.left.Store(0)
+}
+
 func (l *loop) turnOnce() (int, error) {
 	l.waking.Store(true)
 	n, err := l.driver.Turn(0)
@@ -122,34 +151,21 @@ func (l *loop) turnOnce() (int, error) {
 	return n, err
 }
 
-// round turns the driver if nobody else does, and if that could help: while those
-// whom the last turn woke have not all got to run, what they lack is a processor.
-// It returns how many events there were.
+// round turns the driver if nobody else does, and if that could help: while
+// somebody is waking, a processor is what is lacking. It returns how many events
+// there were, or how many a turn under way has yet to announce.
 func (l *loop) round() int {
-	if l.waking.Load() || !l.turns.TryLock() {
-		return 0
+	if l.isWaking() || !l.turns.TryLock() {
+		return int(l.left.Load())
 	}
 	defer l.turns.Unlock()
 	n, _ := l.turnOnce() // an error ends the loop, which gets it, too
 	return n
 }
 
-// reliefRest is the least time between two readers who relieve the loop.
-const reliefRest = 100 * time.Microsecond
-
-// relieve turns the driver in place of a loop that is behind. A reader does it
-// before it looks once more for itself: as long as looks find something, one
-// reader after the other keeps its processor, and none of them would ever learn
-// that others have data, too. It returns how many events there were.
-func (l *loop) relieve(now time.Duration) int {
-	last := l.relief.Load()
-	if int64(now)-last < int64(reliefRest) || !l.relief.CompareAndSwap(last, int64(now)) {
-		return 0
-	}
-	n := l.round()
-	l.watch.relief.Add(uint64(n))
-	return n
-}
+// isWaking reports whether somebody whom the last turn woke does not run yet, but
+// will soon.
+func (l *loop) isWaking() bool { return l.waking.Load() && l.watch.queue.isShort() }
 
 // stop ends the loop and shuts its driver down.
 func (l *loop) stop(ctx context.Context) error {

@@ -24,10 +24,16 @@ type loops struct {
 	shut  bool
 }
 
-// maxLoops is where more loops stop paying by themselves: a loop hands on tens of
-// events per microsecond of its own, and every one that is busy takes a
-// processor away from what it wakes.
-const maxLoops = 8
+// By itself, a driver has a loop for every loopProcs processors, at most maxLoops.
+// A loop hands on several events in the time that a processor needs for one of
+// them, so that one can feed several. A second loop beside it costs: when the
+// kernel takes the processor away from a thread in whose queue a loop waits, that
+// loop's sockets wait, too, for the others keep the peers busy; the only loop is
+// soon found by a processor that has nothing else to do.
+const (
+	loopProcs = 4
+	maxLoops  = 8
+)
 
 // pick chooses the loop for a new socket, in turn.
 func (s *loops) pick(d *Driver) (*loop, error) {
@@ -104,7 +110,7 @@ func (c Config) loops() int {
 	if c.Loops > 0 {
 		return c.Loops
 	}
-	return min(runtime.GOMAXPROCS(0), maxLoops)
+	return max(1, min(runtime.GOMAXPROCS(0)/loopProcs, maxLoops))
 }
 
 func (s *loops) metrics(m *Metrics) {

@@ -5,14 +5,16 @@ import (
 	"time"
 )
 
-// occupancy tells whether goroutines compute: whether the process has spent a
-// good part of its processors outside the kernel of late. It is for one goroutine
-// at a time. The zero value, with used set, says no.
+// occupancy tells how the process uses its processors of late: whether goroutines
+// compute, that is spend a good part of them outside the kernel, and whether it is
+// busy, inside or outside. It is for one goroutine at a time. The zero value, with
+// used set, says no.
 type occupancy struct {
-	used  func() time.Duration // time outside the kernel, of all threads so far
-	asked time.Duration        // when used was last called
-	spent time.Duration        // and what it said
-	high  bool
+	used      func() (all, user time.Duration) // by all threads so far
+	asked     time.Duration                    // when used was last called
+	all, user time.Duration                    // and what it said
+	computing bool
+	busy      bool
 }
 
 const (
@@ -20,18 +22,32 @@ const (
 	// kernels charge a thread's time by where a tick of 1 to 10 ms finds it.
 	occupancyWindow = 20 * time.Millisecond
 
-	// occupancyHigh is from when on goroutines compute. Those that sit in fsync
+	// computingShare is from when on goroutines compute. Those that sit in fsync
 	// beside busy sockets leave it at a twentieth, those that compute for 2 ms
 	// at a time at two thirds, while other processes have what is missing.
-	occupancyHigh = 0.25
+	computingShare = 0.25
+
+	// busyShare is from when on the process is busy. Sockets that cost it a quarter
+	// of its processors are served equally well by their loops and apart; those
+	// that would take all processors if others did not take some leave it above
+	// two fifths, while their clients take as much.
+	busyShare = 0.35
+	restShare = 0.25 // and from when on it no longer is
 )
 
-// isHigh reports whether goroutines compute.
-func (o *occupancy) isHigh(now time.Duration) bool {
-	if age := now - o.asked; age >= occupancyWindow {
-		spent := o.used()
-		o.high = float64(spent-o.spent) >= occupancyHigh*float64(age)*float64(runtime.GOMAXPROCS(0))
-		o.asked, o.spent = now, spent
+// review brings the verdicts up to date.
+func (o *occupancy) review(now time.Duration) {
+	age := now - o.asked
+	if age < occupancyWindow {
+		return
 	}
-	return o.high
+	all, user := o.used()
+	there := float64(age) * float64(runtime.GOMAXPROCS(0))
+	o.computing = float64(user-o.user) >= computingShare*there
+	enough := busyShare
+	if o.busy {
+		enough = restShare
+	}
+	o.busy = float64(all-o.all) >= enough*there
+	o.asked, o.all, o.user = now, all, user
 }

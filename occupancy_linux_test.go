@@ -6,16 +6,19 @@ import (
 	"time"
 )
 
-// spender is a process that spends a share of its processors outside the kernel.
-type spender struct{ now, spent time.Duration }
+// spender is a process that spends a share of its processors, and a part of that
+// outside the kernel.
+type spender struct{ now, all, user time.Duration }
 
-func (s *spender) spend(d time.Duration, share float64) {
+func (s *spender) spend(d time.Duration, all, user float64) {
+	there := float64(d) * float64(runtime.GOMAXPROCS(0))
 	s.now += d
-	s.spent += time.Duration(share * float64(d) * float64(runtime.GOMAXPROCS(0)))
+	s.all += time.Duration(all * there)
+	s.user += time.Duration(user * there)
 }
 
 func newOccupancy(s *spender) *occupancy {
-	return &occupancy{used: func() time.Duration { return s.spent }}
+	return &occupancy{used: func() (all, user time.Duration) { return s.all, s.user }}
 }
 
 // TestSystemCallsAreTakenForComputing catches sockets that jump the queue, to a
@@ -24,8 +27,8 @@ func TestSystemCallsAreTakenForComputing(t *testing.T) {
 	var s spender
 	o := newOccupancy(&s)
 	for range 100 {
-		s.spend(occupancyWindow, 0.05)
-		if o.isHigh(s.now) {
+		s.spend(occupancyWindow, 0.9, 0.05)
+		if o.review(s.now); o.computing {
 			t.Fatal("goroutines that sit in system calls compute")
 		}
 	}
@@ -34,14 +37,14 @@ func TestSystemCallsAreTakenForComputing(t *testing.T) {
 func TestComputingIsTakenForSystemCalls(t *testing.T) {
 	var s spender
 	o := newOccupancy(&s)
-	s.spend(time.Hour, 0.01) // what was long ago does not count
-	o.isHigh(s.now)
-	s.spend(occupancyWindow, 0.65)
-	if !o.isHigh(s.now) {
+	s.spend(time.Hour, 0.01, 0.01) // what was long ago does not count
+	o.review(s.now)
+	s.spend(occupancyWindow, 0.65, 0.65)
+	if o.review(s.now); !o.computing {
 		t.Error("two thirds of the processors are not computing")
 	}
-	s.spend(occupancyWindow, 0)
-	if o.isHigh(s.now) {
+	s.spend(occupancyWindow, 0, 0)
+	if o.review(s.now); o.computing {
 		t.Error("computing has not ended when it has")
 	}
 }
@@ -51,17 +54,39 @@ func TestComputingIsTakenForSystemCalls(t *testing.T) {
 func TestOneTickIsTakenForComputing(t *testing.T) {
 	var s spender
 	o := newOccupancy(&s)
-	s.spend(time.Second, 0)
-	o.isHigh(s.now)
-	s.spend(time.Millisecond, 1)
-	if o.isHigh(s.now) {
+	s.spend(time.Second, 0, 0)
+	o.review(s.now)
+	s.spend(time.Millisecond, 1, 1)
+	if o.review(s.now); o.computing || o.busy {
 		t.Errorf("after a millisecond, want nothing to change before %v", occupancyWindow)
 	}
 }
 
+// TestSocketsFlutterBetweenLoopAndApart catches a verdict that changes each time
+// it is asked for, though what the process does hardly does.
+func TestSocketsFlutterBetweenLoopAndApart(t *testing.T) {
+	var s spender
+	o := newOccupancy(&s)
+	for _, c := range []struct {
+		share float64
+		busy  bool
+	}{{0.05, false}, {0.3, false}, {0.45, true}, {0.3, true}, {0.2, false}, {0.3, false}} {
+		s.spend(occupancyWindow, c.share, 0)
+		if o.review(s.now); o.busy != c.busy {
+			t.Errorf("busy %v with %v of the processors, want %v", o.busy, c.share, c.busy)
+		}
+	}
+}
+
 func TestUserTimeStandsStill(t *testing.T) {
-	begun := userTime()
-	for deadline := time.Now().Add(10 * time.Second); userTime() == begun; {
+	all, begun := processorTimes()
+	if all < begun {
+		t.Errorf("%v in all, %v of it outside the kernel", all, begun)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if _, user := processorTimes(); user != begun {
+			return
+		}
 		if time.Now().After(deadline) {
 			t.Fatal("ten seconds of computing count as no user time")
 		}

@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +18,7 @@ func newStalledLoop(t *testing.T, registration *driver.Registration) (l *loop, f
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.watch.loops = func() []*loop { return []*loop{l} }
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -51,8 +53,8 @@ func newStalledLoop(t *testing.T, registration *driver.Registration) (l *loop, f
 func TestReadersThatFindDataStarveTheOthers(t *testing.T) {
 	other := new(driver.Registration)
 	l, _ := newStalledLoop(t, other)
-	if n := l.relieve(sinceStart()); n != 1 {
-		t.Fatalf("a reader found %d events of others, want 1", n)
+	if !l.relieve(0) {
+		t.Fatal("a reader goes on though others have data")
 	}
 	if !other.IO().Readiness().Ready(driver.Reading).IsReadable() {
 		t.Error("the other has not learned of its data")
@@ -63,18 +65,70 @@ func TestReadersThatFindDataStarveTheOthers(t *testing.T) {
 	}
 }
 
-func TestEveryReaderTurnsTheLoopEachTime(t *testing.T) {
+// TestReadersJumpTheQueue catches readers who wake ever more others, while those
+// whom a turn has woken wait for a processor.
+func TestReadersJumpTheQueue(t *testing.T) {
 	l, _ := newStalledLoop(t, new(driver.Registration))
-	now := sinceStart()
-	l.relieve(now)
-	turns := l.handle.Metrics().Turns
-	for range 10 {
-		l.relieve(now + reliefRest - 1)
+	turns := func(waking bool, queue time.Duration) uint64 {
+		l.waking.Store(waking)
+		l.watch.queue.average.Store(int64(queue))
+		before := l.handle.Metrics().Turns
+		l.relieve(0)
+		return l.handle.Metrics().Turns - before
 	}
-	if more := l.handle.Metrics().Turns - turns; more != 0 {
-		t.Errorf("%d turns within %v of one, want none", more, reliefRest)
+	if turns(true, runQueueShort-1) != 0 {
+		t.Error("a turn though somebody is waking")
 	}
-	if l.relieve(now + reliefRest); l.handle.Metrics().Turns != turns+1 {
-		t.Errorf("no turn after %v", reliefRest)
+	if turns(false, 0) != 1 {
+		t.Error("no turn though everybody runs")
+	}
+	if turns(true, runQueueShort) != 1 {
+		t.Error("no turn though the sleepers wait for others than readers")
+	}
+}
+
+// TestLuckyReaderKeepsOthersFromRunning catches a reader that finds data again
+// and again while those whom a turn has woken have to wait for its processor.
+func TestLuckyReaderKeepsOthersFromRunning(t *testing.T) {
+	s := new(socket)
+	s.loop, s.fd = newStalledLoop(t, &s.registration)
+	if !s.loop.relieve(0) { // its data is nobody else's
+		t.Fatal("there is no data")
+	}
+	look := func(lucky, queue time.Duration, waking bool) (found bool) {
+		s.loop.gate.begin()
+		s.loop.watch.queue.average.Store(int64(queue))
+		s.loop.waking.Store(waking)
+		if s.lucky = 0; lucky > 0 {
+			s.lucky = sinceStart() - lucky
+		}
+		_, _, found = s.lookAgain(nil) // which takes nothing
+		return found
+	}
+	const long, short = reliefLuck + time.Second, time.Millisecond
+	if look(long, short, true) {
+		t.Error("goes on while others wait for its processor")
+	}
+	for name, found := range map[string]bool{
+		"everybody runs":                     look(long, short, false),
+		"it has just begun":                  look(0, short, true),
+		"it would wait for a long time then": look(long, runQueueShort, true),
+	} {
+		if !found {
+			t.Errorf("sleeps though %s", name)
+		}
+	}
+	if look(0, short, false); s.lucky == 0 {
+		t.Error("its luck has not begun")
+	}
+}
+
+func TestLuckOutlastsASleep(t *testing.T) {
+	s := new(socket)
+	s.loop, s.fd = newStalledLoop(t, &s.registration)
+	s.lucky = 1
+	s.io().Set(poll.ReadyReadable) // who waits does not have to
+	if s.awaitData(nil); s.lucky != 0 {
+		t.Error("who has slept is still taken to have had data all the time")
 	}
 }

@@ -31,7 +31,8 @@ type socket struct {
 	writes       sync.Mutex
 	loop         *loop
 	fd           int
-	taken        int // bytes read since the last sleep; guarded by reads
+	taken        int           // bytes read since the last sleep; guarded by reads
+	lucky        time.Duration // since when looks have found something; guarded by reads
 	kind         socketKind
 	network      string
 	local        net.Addr
@@ -171,7 +172,7 @@ func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
 			return n, errno
 		}
 	}
-	s.taken = 0
+	s.taken, s.lucky = 0, 0
 	s.wait(driver.Reading)
 	if s.kind&isStream != 0 {
 		s.waited()
@@ -215,7 +216,10 @@ func (s *socket) waited() {
 // run when it does.
 func (s *socket) lookAgain(p []byte) (n int, errno syscall.Errno, found bool) {
 	gate, now := &s.loop.gate, sinceStart()
-	if s.loop.relieve(now) > 0 || !gate.mayLook(now) {
+	if s.lucky == 0 {
+		s.lucky = now
+	}
+	if s.loop.relieve(now-s.lucky) || !gate.mayLook(now) {
 		return 0, 0, false
 	}
 	n, errno = sys.Receive(s.fd, p)

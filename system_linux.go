@@ -153,14 +153,16 @@ func (l *linux) shutdown(ctx context.Context) error {
 
 // processorTime is what the process has used of its processors.
 func processorTime() time.Duration {
-	u := usage()
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	all, _ := processorTimes()
+	return all
 }
 
-// userTime is what of that the process has spent outside the kernel.
-func userTime() time.Duration {
+// processorTimes is what the process has used of its processors, and what of that
+// outside the kernel.
+func processorTimes() (all, user time.Duration) {
 	u := usage()
-	return time.Duration(u.Utime.Nano())
+	user = time.Duration(u.Utime.Nano())
+	return user + time.Duration(u.Stime.Nano()), user
 }
 
 // usage is getrusage(2) for the process.

@@ -18,14 +18,16 @@ type watch struct {
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
 	turned atomic.Uint64 // looped when it was decided upon
 
-	occupancy occupancy   // for the round only
-	occupied  atomic.Bool // what it said last
+	occupancy occupancy // for the round only; and what it said last:
+	computing atomic.Bool
+	busy      atomic.Bool
 	aparts    aparts
+	queue     runQueue
 }
 
 func (w *watch) init(loops func() []*loop) {
 	w.rounds.init()
-	w.occupancy.used = userTime
+	w.occupancy.used = processorTimes
 	w.loops = loops
 	w.timer = time.AfterFunc(time.Hour, w.round)
 	w.timer.Stop()
@@ -63,10 +65,16 @@ func (w *watch) round() {
 		}
 	}
 	now := sinceStart()
-	computing := w.occupancy.isHigh(now)
-	w.occupied.Store(computing)
+	w.occupancy.review(now)
+	computing := w.occupancy.computing
+	w.computing.Store(computing)
+	w.busy.Store(w.occupancy.busy)
 	again, fell := w.rounds.went(late && computing && found > turned, now)
+	if w.rounds.behind.Load() {
+		w.queue.join()
+	}
 	if fell {
+		w.queue.begin()
 		for _, l := range w.loops() {
 			l.gate.begin()
 		}

@@ -34,6 +34,11 @@ type Config struct {
 	// Events is how many readiness events a turn takes at most, up to 1<<20:
 	// the memory for them is there from the start. 0 means 128.
 	Events int
+
+	// Between, if it is not nil, is called by a turn between any two goroutines
+	// that it wakes, with how many it has woken and how many are left. It may let
+	// those that it has woken run, but must not use the Driver.
+	Between func(woken, left int)
 }
 
 // MaxRingEntries is the largest submission queue the kernel makes

@@ -12,14 +12,15 @@ import (
 // Driver owns the registry and turns it. All methods but Handle and Fd are for
 // one goroutine at a time, its owner.
 type Driver struct {
-	handle *Handle
-	poll   *poll.Poll
-	events *poll.Events
-	batch  []poll.Event // of the turn, those for registrations
-	news   []news       // of the turn
-	woken  []sleeper    // of the turn
-	signal atomic.Bool  // a signal event has come and was not consumed
-	closed bool
+	handle  *Handle
+	poll    *poll.Poll
+	events  *poll.Events
+	batch   []poll.Event          // of the turn, those for registrations
+	news    []news                // of the turn
+	woken   []sleeper             // of the turn
+	between func(woken, left int) // Config.Between
+	signal  atomic.Bool           // a signal event has come and was not consumed
+	closed  bool
 }
 
 // New makes a driver. It fails if the process may have no more descriptors
@@ -38,7 +39,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, errors.Join(err, p.Close())
 	}
-	d := &Driver{poll: p, events: poll.NewEvents(cfg.Events)}
+	d := &Driver{poll: p, events: poll.NewEvents(cfg.Events), between: cfg.Between}
 	d.handle = newHandle(cfg, p.Registry(), waker)
 	return d, nil
 }
@@ -95,6 +96,9 @@ func (d *Driver) announce() {
 		}
 	}
 	for i, s := range d.woken {
+		if i > 0 && d.between != nil {
+			d.between(i, len(d.woken)-i)
+		}
 		s.io.send(s.bits, i == max(len(d.woken)-2, 0))
 	}
 	counters.events.Add(uint64(len(d.batch)))

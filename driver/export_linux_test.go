@@ -171,3 +171,6 @@ func (b *Bare) Len() int { return b.ops.Len() }
 func (b *Bare) Reject(err error) bool { return b.reject(err) }
 
 var _ Kernel = (*uring.Ring)(nil)
+
+// IsAwaited reports whether somebody is in Wait for the side, and not woken yet.
+func (w Readiness) IsAwaited(side Side) bool { return uint64(w)&waitingBit(side) != 0 }
