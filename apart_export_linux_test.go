@@ -43,8 +43,9 @@ func LookAgain(c *Conn) (found bool, err error) {
 	s.reads.Lock()
 	defer s.reads.Unlock()
 	s.loop.gate.begin()
-	s.loop.turns.Lock() // somebody else turns it
+	s.loop.turns.Lock() // somebody else turns it, and has not told the socket
 	defer s.loop.turns.Unlock()
+	s.io().Clear(s.io().Readiness(), notReadable)
 	_, errno, found := s.lookAgain(make([]byte, 16))
 	if errno != 0 {
 		err = errno

@@ -26,7 +26,8 @@ type loop struct {
 	watch  *watch
 	turns  sync.Mutex   // held by whoever turns the driver
 	own    bool         // it is the loop itself; guarded by turns
-	left   atomic.Int32 // those whom a turn has yet to wake, while it lets others run
+	left   atomic.Int32 // those whom a turn has yet to wake, while it lets others run,
+	since  atomic.Int64 // and since when it does
 	waking atomic.Bool  // somebody whom the last turn woke does not run yet
 
 	sockets atomic.Int64 // open now
@@ -127,16 +128,27 @@ const (
 
 // between lets those run whom a turn has woken.
 func (l *loop) between(woken, left int) {
-	if !l.own || woken%max(wakesAtOnce, (woken+left)/wakeShare) != 0 {
+	if !l.own || left < 2 || woken%max(wakesAtOnce, (woken+left)/wakeShare) != 0 {
 		return
 	}
 	if l.watch.rounds.behind.Load() || runtime.GOMAXPROCS(0) == 1 {
 		return // the loop would queue up behind goroutines that compute; there is only one queue
 	}
+	l.since.Store(int64(sinceStart()))
 	l.left.Store(int32(left))
 	l.watch.happened(0) // a round finds out if it takes long
 	runtime.Gosched()
 	l.left.Store(0)
+}
+
+// stuck is how many the loop has yet to wake, if it has let others run and has
+// not got back to it for long.
+func (l *loop) stuck(now time.Duration) int {
+	left := l.left.Load()
+	if now-time.Duration(l.since.Load()) <= roundLate {
+		return 0
+	}
+	return int(left)
 }
 
 func (l *loop) turnOnce() (int, error) {
@@ -153,10 +165,10 @@ func (l *loop) turnOnce() (int, error) {
 
 // round turns the driver if nobody else does, and if that could help: while
 // somebody is waking, a processor is what is lacking. It returns how many events
-// there were, or how many a turn under way has yet to announce.
+// there were.
 func (l *loop) round() int {
 	if l.isWaking() || !l.turns.TryLock() {
-		return int(l.left.Load())
+		return 0
 	}
 	defer l.turns.Unlock()
 	n, _ := l.turnOnce() // an error ends the loop, which gets it, too
@@ -164,8 +176,10 @@ func (l *loop) round() int {
 }
 
 // isWaking reports whether somebody whom the last turn woke does not run yet, but
-// will soon.
-func (l *loop) isWaking() bool { return l.waking.Load() && l.watch.queue.isShort() }
+// will soon. How long the queue is, is known while the loops are behind.
+func (l *loop) isWaking() bool {
+	return l.waking.Load() && (l.watch.queue.isShort() || !l.watch.rounds.behind.Load())
+}
 
 // stop ends the loop and shuts its driver down.
 func (l *loop) stop(ctx context.Context) error {

@@ -29,7 +29,7 @@ func TestWokenReadersWaitForTheWholeTurn(t *testing.T) {
 	}()
 	defer func() { done.Store(true); <-ended }()
 
-	left := 0
+	left := 1
 	lets := func(patience time.Duration, woken int) bool {
 		left++
 		for deadline := time.Now().Add(patience); seen.Load() != int32(left) && time.Now().Before(deadline); {
@@ -55,9 +55,18 @@ func TestWokenReadersWaitForTheWholeTurn(t *testing.T) {
 	if l.left.Load() != 0 {
 		t.Error("a turn that goes on is taken for one that waits")
 	}
+	left = 1
 	l.watch.rounds.behind.Store(true)
 	if lets(no, wakesAtOnce) {
 		t.Error("queues up behind goroutines that compute")
+	}
+	l.watch.rounds.behind.Store(false)
+	if !lets(yes, wakesAtOnce) {
+		t.Error("does not let others run any more")
+	}
+	runtime.GOMAXPROCS(1)
+	if lets(no, wakesAtOnce) {
+		t.Error("lets others run though there is only one queue")
 	}
 }
 
@@ -68,36 +77,41 @@ func TestLoopThatWaitsInItsTurnIsOnTime(t *testing.T) {
 	l, _ := newStalledLoop(t, new(driver.Registration))
 	w := l.watch
 	w.init(func() []*loop { return []*loop{l} })
+	w.timer = time.AfterFunc(time.Hour, func() {}) // the test makes the rounds
 	defer w.stop()
 	l.own = true
-	l.between(wakesAtOnce, 1)
+	l.between(wakesAtOnce, 2)
 	if w.rounds.resting.Load() {
 		t.Fatal("nobody makes a round")
 	}
-	w.stop()
 
 	l.turns.Lock() // as the loop does in its turn
 	defer l.turns.Unlock()
-	w.occupancy = occupancy{asked: -time.Second, used: func() (all, user time.Duration) { return time.Hour, time.Hour }}
-	round := func(left int32) bool {
+	var used time.Duration
+	w.occupancy = occupancy{asked: -time.Second, used: func() (all, user time.Duration) {
+		used += time.Hour
+		return used, used
+	}}
+	round := func(left int32, since time.Duration) bool {
 		l.left.Store(left)
+		l.since.Store(int64(sinceStart() - since))
 		w.due.Store(int64(sinceStart() - time.Second))
 		w.round()
 		return w.rounds.behind.Load()
 	}
-	if round(0) {
-		t.Fatal("behind though its turn has just begun")
+	if round(0, time.Second) || round(3, 0) {
+		t.Fatal("behind though its turn has just begun, or goes on")
 	}
 	w.queue.waited(time.Hour) // long ago
 	w.queue.joined.Store(true)
-	if !round(3) {
+	if !round(3, time.Second) {
 		t.Error("on time though three readers have data and the loop does not run")
 	}
 	if !w.queue.isShort() {
 		t.Error("what was long ago counts")
 	}
 	w.queue.joined.Store(false)
-	round(3)
+	round(3, time.Second)
 	for deadline := time.Now().Add(10 * time.Second); w.queue.average.Load() == 0 || w.queue.joined.Load(); {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody measures the queue")
@@ -131,6 +145,7 @@ func TestLoopNeverLetsOthersRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.parting.waits = -1 << 30 // it stays in the loop
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)

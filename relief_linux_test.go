@@ -69,6 +69,7 @@ func TestReadersThatFindDataStarveTheOthers(t *testing.T) {
 // whom a turn has woken wait for a processor.
 func TestReadersJumpTheQueue(t *testing.T) {
 	l, _ := newStalledLoop(t, new(driver.Registration))
+	l.watch.rounds.behind.Store(true)
 	turns := func(waking bool, queue time.Duration) uint64 {
 		l.waking.Store(waking)
 		l.watch.queue.average.Store(int64(queue))
@@ -85,6 +86,10 @@ func TestReadersJumpTheQueue(t *testing.T) {
 	if turns(true, runQueueShort) != 1 {
 		t.Error("no turn though the sleepers wait for others than readers")
 	}
+	l.watch.rounds.behind.Store(false)
+	if turns(true, runQueueShort) != 0 {
+		t.Error("a queue of long ago counts")
+	}
 }
 
 // TestLuckyReaderKeepsOthersFromRunning catches a reader that finds data again
@@ -95,6 +100,8 @@ func TestLuckyReaderKeepsOthersFromRunning(t *testing.T) {
 	if !s.loop.relieve(0) { // its data is nobody else's
 		t.Fatal("there is no data")
 	}
+	s.io().Clear(s.io().Readiness(), notReadable)
+	s.loop.watch.rounds.behind.Store(true)
 	look := func(lucky, queue time.Duration, waking bool) (found bool) {
 		s.loop.gate.begin()
 		s.loop.watch.queue.average.Store(int64(queue))
@@ -130,5 +137,15 @@ func TestLuckOutlastsASleep(t *testing.T) {
 	s.io().Set(poll.ReadyReadable) // who waits does not have to
 	if s.awaitData(nil); s.lucky != 0 {
 		t.Error("who has slept is still taken to have had data all the time")
+	}
+}
+
+// TestReaderSleepsOverItsOwnData catches a reader that takes its own data, which
+// its turn of the loop has found, for others'.
+func TestReaderSleepsOverItsOwnData(t *testing.T) {
+	s := new(socket)
+	s.loop, s.fd = newStalledLoop(t, &s.registration)
+	if _, errno, found := s.lookAgain(nil); !found || errno != unix.EAGAIN || s.lucky == 0 {
+		t.Errorf("found %v, %v; in luck since %v; want it to read", found, errno, s.lucky)
 	}
 }

@@ -44,5 +44,5 @@ func (q *runQueue) join() {
 // waited counts a wait.
 func (q *runQueue) waited(d time.Duration) {
 	average := q.average.Load()
-	q.average.Store(average + (int64(d)-average)/runQueueWeight)
+	q.average.CompareAndSwap(average, average+(int64(d)-average)/runQueueWeight) // unless it begins
 }

@@ -219,7 +219,11 @@ func (s *socket) lookAgain(p []byte) (n int, errno syscall.Errno, found bool) {
 	if s.lucky == 0 {
 		s.lucky = now
 	}
-	if s.loop.relieve(now-s.lucky) || !gate.mayLook(now) {
+	sleep := s.loop.relieve(now - s.lucky)
+	if s.io().Readiness().Ready(driver.Reading) != 0 {
+		return 0, unix.EAGAIN, true // it has learned of its own data
+	}
+	if sleep || !gate.mayLook(now) {
 		return 0, 0, false
 	}
 	n, errno = sys.Receive(s.fd, p)

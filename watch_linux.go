@@ -61,7 +61,7 @@ func (w *watch) round() {
 	found := int(w.relief.Swap(0))
 	if late {
 		for _, l := range w.loops() {
-			found += l.round()
+			found += l.round() + l.stuck(sinceStart())
 		}
 	}
 	now := sinceStart()

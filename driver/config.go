@@ -36,8 +36,10 @@ type Config struct {
 	Events int
 
 	// Between, if it is not nil, is called by a turn between any two goroutines
-	// that it wakes, with how many it has woken and how many are left. It may let
-	// those that it has woken run, but must not use the Driver.
+	// that it wakes from ScheduledIO.Wait, with how many it has woken and how many
+	// are left. It may let those that it has woken run, but must not use the
+	// Driver. Whoever is left runs only when the turn goes on, whatever else might
+	// end its wait meanwhile.
 	Between func(woken, left int)
 }
 

@@ -54,7 +54,7 @@ func (d *Driver) Fd() int { return d.poll.Fd() }
 
 // Turn waits for events for up to max (0: not at all, negative: for ever),
 // dispatches them, and returns how many there were. It makes goroutines
-// runnable but runs no code of theirs.
+// runnable; for their code to run meanwhile, see Config.Between.
 func (d *Driver) Turn(max time.Duration) (int, error) {
 	h := d.handle
 	h.counters.turns.Add(1)
@@ -75,10 +75,10 @@ func (d *Driver) Turn(max time.Duration) (int, error) {
 			d.batch = append(d.batch, event)
 		}
 	}
-	d.announce()
 	if woken {
 		h.dispatchCompletions()
 	}
+	d.announce()
 	return n, nil
 }
 
