@@ -84,6 +84,9 @@ func TestLoopThatWaitsInItsTurnIsOnTime(t *testing.T) {
 	if w.rounds.resting.Load() {
 		t.Fatal("nobody makes a round")
 	}
+	if l.since.Load() == 0 {
+		t.Error("it does not say since when others run")
+	}
 
 	l.turns.Lock() // as the loop does in its turn
 	defer l.turns.Unlock()
