@@ -31,12 +31,6 @@ func Taken(c *Conn) int {
 	return s.taken
 }
 
-// ForgetReadiness makes the next reader find out for itself.
-func ForgetReadiness(c *Conn) {
-	s := c.t.(*socket)
-	s.io().Clear(s.io().Readiness(), notReadable)
-}
-
 // LookAgain is what a reader does on a saturated machine.
 func LookAgain(c *Conn) (found bool, err error) {
 	s := c.t.(*socket)

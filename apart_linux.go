@@ -177,7 +177,7 @@ func (s *socket) considerParting() {
 // crowded reports whether the process is busy with more than a few sockets, or
 // goroutines compute, or the loops have fallen behind.
 func (w *watch) crowded() bool {
-	return w.computing.Load() || w.rounds.behind.Load() || w.busy.Load() && w.sockets() > apartFew
+	return w.occupancy.computing.Load() || w.rounds.behind.Load() || w.occupancy.busy.Load() && w.sockets() > apartFew
 }
 
 // sockets is how many are open.

@@ -44,7 +44,7 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 	PartInTime(t)
 	s := newParting(t)
 	w := s.loop.watch
-	for name, crowd := range map[string]func(bool){"computing": w.computing.Store, "behind": w.rounds.behind.Store} {
+	for name, crowd := range map[string]func(bool){"computing": w.occupancy.computing.Store, "behind": w.rounds.behind.Store} {
 		crowd(true)
 		if s.waits(2*apartStreak, 1); s.apart.Load() != nil {
 			t.Fatalf("%s: parted", name)
@@ -56,7 +56,7 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 	if stay, _ := s.review(a); !stay {
 		t.Fatal("rejoined without a reason")
 	}
-	w.computing.Store(true)
+	w.occupancy.computing.Store(true)
 	if stay, pause := s.review(a); stay || pause != 0 {
 		t.Errorf("stays apart %v, pause %d; want it back in its loop", stay, pause)
 	}
@@ -69,7 +69,7 @@ func TestCrowdStaysApart(t *testing.T) {
 	s.waits(2*apartStreak, 1)
 	a := s.apart.Load()
 	review := func(busy bool, sockets int64, events uint64, age time.Duration) (stay bool, pause int32) {
-		w.busy.Store(busy)
+		w.occupancy.busy.Store(busy)
 		s.loop.sockets.Store(sockets)
 		a.since, a.waits, a.disturbed = sinceStart()-age, 0, false
 		s.undisturbed(w) // from here on
@@ -98,13 +98,13 @@ func TestCrowdStaysApart(t *testing.T) {
 			t.Errorf("%s: stays apart %v, pause %d; want %v, and a pause if it is alone", name, stay, pause, c.stay)
 		}
 	}
-	w.busy.Store(true)
+	w.occupancy.busy.Store(true)
 	s.loop.sockets.Store(apartFew + 1)
 	s.rejoin(a, 0)
 	if s.waits(2*apartStreak, 1); s.apart.Load() != nil {
 		t.Error("a crowd parts")
 	}
-	w.busy.Store(false)
+	w.occupancy.busy.Store(false)
 	if s.waits(2*apartStreak, 1); s.apart.Load() == nil {
 		t.Fatal("still in its loop")
 	}

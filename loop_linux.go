@@ -144,7 +144,7 @@ func (l *loop) between(woken, left int) {
 // stuck is how many the loop has yet to wake, if it has let others run and has
 // not got back to it for long.
 func (l *loop) stuck(now time.Duration) int {
-	left := l.left.Load()
+	left := l.left.Load() // first: since is set before it
 	if now-time.Duration(l.since.Load()) <= roundLate {
 		return 0
 	}

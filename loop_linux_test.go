@@ -121,8 +121,8 @@ func TestLoopThatWaitsInItsTurnIsOnTime(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if !w.computing.Load() || !w.busy.Load() {
-		t.Errorf("computing %v and busy %v, want both", w.computing.Load(), w.busy.Load())
+	if !w.occupancy.computing.Load() || !w.occupancy.busy.Load() {
+		t.Errorf("computing %v and busy %v, want both", w.occupancy.computing.Load(), w.occupancy.busy.Load())
 	}
 }
 

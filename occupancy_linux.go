@@ -2,19 +2,20 @@ package eddy
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
 // occupancy tells how the process uses its processors of late: whether goroutines
 // compute, that is spend a good part of them outside the kernel, and whether it is
-// busy, inside or outside. It is for one goroutine at a time. The zero value, with
-// used set, says no.
+// busy, inside or outside. One goroutine at a time may review it, all may ask for
+// the verdicts. The zero value, with used set, says no.
 type occupancy struct {
 	used      func() (all, user time.Duration) // by all threads so far
 	asked     time.Duration                    // when used was last called
 	all, user time.Duration                    // and what it said
-	computing bool
-	busy      bool
+	computing atomic.Bool
+	busy      atomic.Bool
 }
 
 const (
@@ -43,11 +44,11 @@ func (o *occupancy) review(now time.Duration) {
 	}
 	all, user := o.used()
 	there := float64(age) * float64(runtime.GOMAXPROCS(0))
-	o.computing = float64(user-o.user) >= computingShare*there
+	o.computing.Store(float64(user-o.user) >= computingShare*there)
 	enough := busyShare
-	if o.busy {
+	if o.busy.Load() {
 		enough = restShare
 	}
-	o.busy = float64(all-o.all) >= enough*there
+	o.busy.Store(float64(all-o.all) >= enough*there)
 	o.asked, o.all, o.user = now, all, user
 }

@@ -28,7 +28,7 @@ func TestSystemCallsAreTakenForComputing(t *testing.T) {
 	o := newOccupancy(&s)
 	for range 100 {
 		s.spend(occupancyWindow, 0.9, 0.05)
-		if o.review(s.now); o.computing {
+		if o.review(s.now); o.computing.Load() {
 			t.Fatal("goroutines that sit in system calls compute")
 		}
 	}
@@ -40,11 +40,11 @@ func TestComputingIsTakenForSystemCalls(t *testing.T) {
 	s.spend(time.Hour, 0.01, 0.01) // what was long ago does not count
 	o.review(s.now)
 	s.spend(occupancyWindow, 0.65, 0.65)
-	if o.review(s.now); !o.computing {
+	if o.review(s.now); !o.computing.Load() {
 		t.Error("two thirds of the processors are not computing")
 	}
 	s.spend(occupancyWindow, 0, 0)
-	if o.review(s.now); o.computing {
+	if o.review(s.now); o.computing.Load() {
 		t.Error("computing has not ended when it has")
 	}
 }
@@ -57,7 +57,7 @@ func TestOneTickIsTakenForComputing(t *testing.T) {
 	s.spend(time.Second, 0, 0)
 	o.review(s.now)
 	s.spend(time.Millisecond, 1, 1)
-	if o.review(s.now); o.computing || o.busy {
+	if o.review(s.now); o.computing.Load() || o.busy.Load() {
 		t.Errorf("after a millisecond, want nothing to change before %v", occupancyWindow)
 	}
 }
@@ -72,8 +72,8 @@ func TestSocketsFlutterBetweenLoopAndApart(t *testing.T) {
 		busy  bool
 	}{{0.05, false}, {0.3, false}, {0.45, true}, {0.3, true}, {0.2, false}, {0.3, false}} {
 		s.spend(occupancyWindow, c.share, 0)
-		if o.review(s.now); o.busy != c.busy {
-			t.Errorf("busy %v with %v of the processors, want %v", o.busy, c.share, c.busy)
+		if o.review(s.now); o.busy.Load() != c.busy {
+			t.Errorf("busy %v with %v of the processors, want %v", o.busy.Load(), c.share, c.busy)
 		}
 	}
 }

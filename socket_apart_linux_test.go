@@ -14,6 +14,15 @@ import (
 	"github.com/eddyio/eddy"
 )
 
+// partingPair is a connection whose ends part with their first wait.
+func partingPair(t *testing.T, network string) (d *eddy.Driver, client, server *eddy.Conn) {
+	t.Helper()
+	eddy.PartAtOnce(t)
+	d = newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+	client, server = connect(t, d, network)
+	return d, client, server
+}
+
 // apartPair connects a std client to an eddy server whose reads wait apart.
 func apartPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
 	t.Helper()
@@ -198,10 +207,7 @@ func TestApartSocketsOtherCallsWaitForEver(t *testing.T) {
 // A socket that somebody else has made a blocking one cannot be in Go's poller.
 func TestBlockingSocketHasNoPlaceApart(t *testing.T) {
 	checkLeaks(t)
-	eddy.PartAtOnce(t)
-	d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
-	defer d.Close()
-	client, server := connect(t, d, "tcp")
+	d, client, server := partingPair(t, "tcp")
 	raw, err := server.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +300,6 @@ func TestResetSeenByALookLooksLikeTheEnd(t *testing.T) {
 		mustRead(t, server, "x")
 		client.SetLinger(0)
 		client.Close()
-		eddy.ForgetReadiness(server)
 		if found, err := eddy.LookAgain(server); !found || !errors.Is(err, unix.ECONNRESET) {
 			t.Fatalf("a look: found %v, %v; want ECONNRESET", found, err)
 		}
@@ -305,10 +310,7 @@ func TestResetSeenByALookLooksLikeTheEnd(t *testing.T) {
 // A user who peeks moves where the next peek begins.
 func TestPeekOffsetHidesData(t *testing.T) {
 	checkLeaks(t)
-	eddy.PartAtOnce(t)
-	d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
-	defer d.Close()
-	client, server := connect(t, d, "unix")
+	_, client, server := partingPair(t, "unix")
 	for range 2 {
 		got := reading(server)
 		mustWrite(t, client, []byte("x"))

@@ -36,26 +36,15 @@ func talk(t *testing.T, from, to net.Conn, n int) {
 // epollPair connects a std client to a server of a driver without a ring.
 func epollPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
 	t.Helper()
-	d, err := eddy.New(eddy.Config{Backend: eddy.BackendEpoll})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { d.Close() })
-	l, err := d.Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	d = newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+	l := listen(t, d, "tcp")
 	defer l.Close()
-	client, err = net.Dial("tcp", l.Addr().String())
+	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	if server, err = l.AcceptConn(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	return d, client, server
+	return d, client, accept(t, l)
 }
 
 // soloPair connects a std client to an eddy server, and makes the server's

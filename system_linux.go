@@ -158,15 +158,10 @@ func processorTime() time.Duration {
 }
 
 // processorTimes is what the process has used of its processors, and what of that
-// outside the kernel.
+// outside the kernel. getrusage(2).
 func processorTimes() (all, user time.Duration) {
-	u := usage()
+	var u unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it cannot fail, with these arguments
 	user = time.Duration(u.Utime.Nano())
 	return user + time.Duration(u.Stime.Nano()), user
-}
-
-// usage is getrusage(2) for the process.
-func usage() (u unix.Rusage) {
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &u) // it cannot fail, with these arguments
-	return u
 }

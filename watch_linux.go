@@ -18,9 +18,7 @@ type watch struct {
 	due    atomic.Int64  // when the next round is to be, on the driver's clock
 	turned atomic.Uint64 // looped when it was decided upon
 
-	occupancy occupancy // for the round only; and what it said last:
-	computing atomic.Bool
-	busy      atomic.Bool
+	occupancy occupancy // reviewed by the round
 	aparts    aparts
 	queue     runQueue
 }
@@ -56,20 +54,18 @@ func (w *watch) next(now time.Duration) {
 
 // round is the timer's.
 func (w *watch) round() {
-	late := sinceStart()-time.Duration(w.due.Load()) > roundLate
+	begun := sinceStart()
+	late := begun-time.Duration(w.due.Load()) > roundLate
 	turned := int(w.looped.Load() - w.turned.Load())
 	found := int(w.relief.Swap(0))
 	if late {
 		for _, l := range w.loops() {
-			found += l.round() + l.stuck(sinceStart())
+			found += l.round() + l.stuck(begun)
 		}
 	}
 	now := sinceStart()
 	w.occupancy.review(now)
-	computing := w.occupancy.computing
-	w.computing.Store(computing)
-	w.busy.Store(w.occupancy.busy)
-	again, fell := w.rounds.went(late && computing && found > turned, now)
+	again, fell := w.rounds.went(late && w.occupancy.computing.Load() && found > turned, now)
 	if w.rounds.behind.Load() {
 		w.queue.join()
 	}
