@@ -146,7 +146,10 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo reads until the end of the stream and writes everything to w, for
-// io.Copy. It uses splice(2) if w is another Conn, but for the portable backend.
+// io.Copy. It uses splice(2) if w is another Conn, or a regular file (*os.File or
+// *File) that was not opened with O_APPEND or O_DIRECT and has no write deadline,
+// but for the portable backend. When w fails, up to 1 MiB that has been read is
+// lost.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL

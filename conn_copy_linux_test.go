@@ -1,11 +1,14 @@
 package eddy_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -17,6 +20,7 @@ import (
 
 func init() {
 	roles["no sendfile"] = func() { endRole(copiesBySystemCall()) }
+	roles["no recvfrom"] = func() { endRole(copiesToFile()) }
 }
 
 // A copy from a file is sendfile's and one between connections splice's work: a
@@ -113,4 +117,87 @@ func copiesBySystemCall() error {
 		return fmt.Errorf("from a file to Unix: %v", err)
 	}
 	return nil
+}
+
+// What a connection yields goes to a regular file by splice: without recvfrom and
+// read it is all there. The portable backend reads.
+func TestCopyToFileGoesThroughMemory(t *testing.T) { roleInChild(t, "no recvfrom") }
+
+func copiesToFile() error {
+	if eddy.Default().Status().Backend == eddy.BackendPortable {
+		return nil
+	}
+	file, err := os.CreateTemp("", "eddy")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	own, err := eddy.OpenFile(file.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	copies := map[string]func(c *eddy.Conn) (int64, error){
+		"to an *os.File":              func(c *eddy.Conn) (int64, error) { return io.Copy(file, c) },
+		"to an *eddy.File":            func(c *eddy.Conn) (int64, error) { return io.Copy(own, c) },
+		"by an *eddy.File":            func(c *eddy.Conn) (int64, error) { return own.ReadFrom(c) },
+		"of a part, by an *eddy.File": func(c *eddy.Conn) (int64, error) { return io.CopyN(own, c, 1000) },
+	}
+	sources := map[string]*eddy.Conn{}
+	for what := range copies {
+		in, source, err := localPair("tcp")
+		if err != nil {
+			return err
+		}
+		if _, err := in.Write(pattern(1000)); err != nil {
+			return err
+		}
+		in.CloseWrite()
+		sources[what] = source
+	}
+	if err := seccomptest.Deny(unix.EDOM, unix.SYS_RECVFROM); err != nil {
+		return err
+	}
+	for what, copy := range copies {
+		if n, err := copy(sources[what]); n != 1000 || err != nil {
+			return fmt.Errorf("%s: %d, %w", what, n, err)
+		}
+	}
+	return copiesUntilFull(file)
+}
+
+// copiesUntilFull copies more than a file may become: what was written counts, and
+// the rest is an error of the file's.
+func copiesUntilFull(file *os.File) error {
+	const room = 5000
+	in, source, err := localPair("tcp")
+	if err != nil {
+		return err
+	}
+	if _, err := in.Write(pattern(2 * room)); err != nil {
+		return err
+	}
+	in.CloseWrite()
+	signal.Ignore(unix.SIGXFSZ)
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: room, Max: room}); err != nil {
+		return err
+	}
+	if err := errors.Join(file.Truncate(0), seekStart(file)); err != nil {
+		return err
+	}
+	n, err := io.Copy(file, source)
+	var failure *fs.PathError
+	var op *net.OpError
+	if n != room || !errors.Is(err, unix.EFBIG) || !errors.As(err, &failure) || failure.Path != file.Name() || !errors.As(err, &op) || op.Op != "writeto" {
+		return fmt.Errorf("to a file that may not grow further: %d, %w", n, err)
+	}
+	got, err := os.ReadFile(file.Name())
+	if err != nil || !bytes.Equal(got, pattern(2 * room)[:room]) {
+		return fmt.Errorf("the file has %d bytes, and not the first %d: %w", len(got), room, err)
+	}
+	return nil
+}
+
+func seekStart(file *os.File) error {
+	_, err := file.Seek(0, io.SeekStart)
+	return err
 }

@@ -30,7 +30,11 @@ func TestCopyIgnoresDeadlines(t *testing.T) {
 			f.SetDeadline(past)
 			return f
 		}
-		client, _ := connect(t, d, "tcp")
+		client, server := connect(t, d, "tcp")
+		received := func() *eddy.Conn {
+			mustWrite(t, client, []byte("x"))
+			return server
+		}
 		for what, copies := range map[string]func() (int64, error){
 			"File to File, write deadline": func() (int64, error) {
 				return io.Copy(write(0), open(t, d, name, os.O_RDONLY))
@@ -51,6 +55,8 @@ func TestCopyIgnoresDeadlines(t *testing.T) {
 			"Conn.ReadFrom File":     func() (int64, error) { return client.ReadFrom(read()) },
 			"File to Conn":           func() (int64, error) { return io.Copy(client, read()) },
 			"part of a File to Conn": func() (int64, error) { return io.CopyN(client, read(), 10) },
+			"Conn to File":           func() (int64, error) { return io.Copy(write(0), received()) },
+			"File.ReadFrom Conn":     func() (int64, error) { return write(0).ReadFrom(received()) },
 		} {
 			if n, err := copies(); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%s: %d, %v, want os.ErrDeadlineExceeded", what, n, err)

@@ -193,12 +193,15 @@ func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 // ReadFrom copies from r until io.EOF and returns the number of bytes copied,
 // like os.File.ReadFrom. It uses copy_file_range(2) or splice(2) if r is a
-// *os.File, a *File or a connection of package net, also inside an
-// *io.LimitedReader, both ends allow it, and no deadline is set. A *Conn is
-// read and written.
+// *os.File, a *File, a *Conn or a connection of package net, also inside an
+// *io.LimitedReader, both ends allow it, and no write deadline is set. The
+// portable backend reads and writes what comes from a *Conn.
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if f.writesEnd() {
 		return io.Copy(onlyWriter{f}, r)
+	}
+	if n, handled, err := f.spliceFrom(r); handled {
+		return n, err
 	}
 	return lending(r, func(r io.Reader) (int64, error) {
 		return delegate(f, "write", func(file *os.File) (int64, error) { return file.ReadFrom(r) })

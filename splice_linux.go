@@ -2,17 +2,19 @@ package eddy
 
 import (
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
 )
 
-// splicePipe is the pipe between two sockets, through which pages go without
-// being copied.
+// splicePipe is the pipe between a socket and another one, or a file, through which
+// data goes without coming to user space.
 type splicePipe struct {
 	read, write int
 	size        int
@@ -61,28 +63,89 @@ func (s *socket) spliceFrom(r io.Reader, limit int64) (sent int64, handled bool,
 	if err != nil {
 		return 0, false, nil
 	}
-	for sent < limit {
-		got, err := from.fill(pipe, limit-sent)
-		if err == unix.EINVAL && sent == 0 {
+	sent, handled, err = from.splice(pipe, limit, s.drain)
+	return sent, handled, wrapErrno("splice", err)
+}
+
+// spliceTo writes what the socket receives, up to limit bytes, until its end, to a
+// regular file, from the file's own offset on. It reports false if it has done
+// nothing and another way is needed. Errors of the file are *fs.PathErrors.
+func (s *socket) spliceTo(w io.Writer, limit int64) (written int64, handled bool, err error) {
+	file, _ := w.(*os.File)
+	if f, ok := w.(*File); ok && f != nil && !f.writesEnd() && f.acquire("write") == nil {
+		defer f.release()
+		file = f.file
+	}
+	if file == nil || s.kind&isStream == 0 {
+		return 0, false, nil
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return 0, false, nil
+	}
+	pipe, err := getSplicePipe()
+	if err != nil {
+		return 0, false, nil
+	}
+	if !pipe.fits(raw) {
+		splicePipes.Put(pipe)
+		return 0, false, nil
+	}
+	fail := func(err error) error { return &fs.PathError{Op: "write", Path: file.Name(), Err: err} }
+	written, handled, err = s.splice(pipe, limit, func(p *splicePipe) (n int64, err error) {
+		// As os.File does, with the file locked for each piece.
+		if raw.Write(func(fd uintptr) bool { n, err = p.empty(int(fd)); return true }) != nil {
+			return 0, fail(fs.ErrClosed)
+		}
+		if err != nil {
+			err = fail(os.NewSyscallError("splice", err))
+		}
+		return n, err
+	})
+	return written, handled, wrapErrno("splice", err)
+}
+
+// spliceFrom is ReadFrom from a connection. It reports false if it has done nothing
+// and another way is needed.
+func (f *File) spliceFrom(r io.Reader) (written int64, handled bool, err error) {
+	source, limit := limited(r)
+	from := socketOf(source)
+	if from == nil {
+		return 0, false, nil
+	}
+	written, handled, err = from.spliceTo(f, limit)
+	runtime.KeepAlive(r)
+	if limit, ok := r.(*io.LimitedReader); ok {
+		limit.N -= written
+	}
+	return written, handled, f.fail("write", err)
+}
+
+// splice moves what the socket receives, up to limit bytes, until its end, through
+// the pipe, which drain empties. The pipe is given back.
+func (s *socket) splice(pipe *splicePipe, limit int64, drain func(*splicePipe) (int64, error)) (moved int64, handled bool, err error) {
+	for moved < limit {
+		got, err := s.fill(pipe, limit-moved)
+		if err == unix.EINVAL && moved == 0 {
 			pipe.close()
 			return 0, false, nil
 		}
 		if err != nil {
 			pipe.close()
-			return sent, true, wrapErrno("splice", err)
+			return moved, true, err
 		}
 		if got == 0 {
 			break
 		}
-		n, err := s.drain(pipe)
-		sent += n
+		n, err := drain(pipe)
+		moved += n
 		if err != nil {
 			pipe.close()
-			return sent, true, wrapErrno("splice", err)
+			return moved, true, err
 		}
 	}
 	splicePipes.Put(pipe)
-	return sent, true, nil
+	return moved, true, nil
 }
 
 // socketOf is the socket behind a reader, or nil.
@@ -133,4 +196,37 @@ func (s *socket) drain(p *splicePipe) (sent int64, err error) {
 		sent += n
 	}
 	return sent, nil
+}
+
+// fits reports whether the empty pipe can be emptied into the file: into a regular
+// one, through the page cache, if its file system has splice. Where writes go to the
+// end the kernel refuses, splice(2).
+func (p *splicePipe) fits(file syscall.RawConn) (fits bool) {
+	_ = file.Control(func(fd uintptr) {
+		var stat unix.Stat_t
+		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
+		if err == nil && flags&unix.O_DIRECT == 0 && unix.Fstat(int(fd), &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG {
+			_, err = unix.Splice(p.read, nil, int(fd), nil, 1, spliceFlags)
+			fits = err == unix.EAGAIN
+		}
+	})
+	return fits
+}
+
+// empty moves all that is in the pipe into a regular file, at the file's own offset.
+func (p *splicePipe) empty(file int) (written int64, err error) {
+	for p.full > 0 {
+		moved, err := unix.Splice(p.read, nil, file, nil, p.full, spliceFlags)
+		switch n := int64(moved); { // an int on 32-bit systems
+		case err == unix.EINTR:
+		case err != nil:
+			return written, err
+		case n == 0:
+			return written, io.ErrShortWrite // it would go on for ever
+		default:
+			p.full -= int(n)
+			written += n
+		}
+	}
+	return written, nil
 }

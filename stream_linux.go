@@ -102,11 +102,15 @@ func (s *socket) writeTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
+// copyTo does it by the best way there is.
 func (s *socket) copyTo(w io.Writer) (int64, error) {
 	if c, ok := w.(*Conn); ok && c.ok() {
 		if to, ok := c.t.(*socket); ok {
 			return to.readFrom(s)
 		}
+	}
+	if n, handled, err := s.spliceTo(w, noLimit); handled {
+		return n, err
 	}
 	return io.Copy(w, onlyReader{s})
 }
