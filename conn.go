@@ -133,8 +133,9 @@ func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
 
 // ReadFrom writes everything that r yields until io.EOF, for io.Copy. It uses
 // sendfile(2) if r is a file (*os.File or *File) and splice(2) if r is another
-// Conn, either also inside an *io.LimitedReader, and writev(2) if r is a
-// *net.Buffers. The portable backend copies from another Conn through memory.
+// Conn or a TCP or Unix connection of package net, either also inside an
+// *io.LimitedReader, and writev(2) if r is a *net.Buffers. The portable backend
+// copies from connections through memory.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL
@@ -146,10 +147,10 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // WriteTo reads until the end of the stream and writes everything to w, for
-// io.Copy. It uses splice(2) if w is another Conn, or a regular file (*os.File or
-// *File) that was not opened with O_APPEND or O_DIRECT and has no write deadline,
-// but for the portable backend. When w fails, up to 1 MiB that has been read is
-// lost.
+// io.Copy. It uses splice(2) if w is another Conn, a TCP or Unix connection of
+// package net, or a regular file (*os.File or *File) that was not opened with
+// O_APPEND or O_DIRECT and has no write deadline; the portable backend does not.
+// When w fails, up to 1 MiB that has been read is lost.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 	if !c.ok() {
 		return 0, syscall.EINVAL

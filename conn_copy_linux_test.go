@@ -75,6 +75,14 @@ func copiesBySystemCall() error {
 		return err
 	}
 	in.CloseWrite()
+	stdTarget, stdSource, err := stdPair()
+	if err != nil {
+		return err
+	}
+	if _, err := stdTarget.Write(pattern(1000)); err != nil {
+		return err
+	}
+	stdTarget.(*net.TCPConn).CloseWrite()
 	portable := eddy.Default().Status().Backend == eddy.BackendPortable
 	if err := errors.Join(seccomptest.Deny(unix.EDOM, unix.SYS_SENDFILE), seccomptest.Deny(unix.ENOANO, unix.SYS_SPLICE)); err != nil {
 		return err
@@ -92,6 +100,9 @@ func copiesBySystemCall() error {
 		{"a part of an *eddy.File", io.LimitReader(own, 10), target, "sendfile", unix.EDOM},
 		{"a connection", source, target, "splice", unix.ENOANO},
 		{"a part of a connection", io.LimitReader(source, 10), target, "splice", unix.ENOANO},
+		{"a connection of package net", stdSource, target, "splice", unix.ENOANO},
+		{"a part of a connection of package net", io.LimitReader(stdSource, 10), target, "splice", unix.ENOANO},
+		{"a connection to one of package net", source, stdTarget, "splice", unix.ENOANO},
 	} {
 		file.Seek(0, io.SeekStart)
 		_, err := io.Copy(c.to, c.from)

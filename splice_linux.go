@@ -2,19 +2,17 @@ package eddy
 
 import (
 	"io"
-	"io/fs"
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
 )
 
-// splicePipe is the pipe between a socket and another one, or a file, through which
-// data goes without coming to user space.
+// splicePipe is the pipe between two connections, or a connection and a file,
+// through which data goes without coming to user space.
 type splicePipe struct {
 	read, write int
 	size        int
@@ -52,57 +50,136 @@ func (p *splicePipe) close() {
 	_ = unix.Close(p.write)
 }
 
-// spliceFrom writes what another socket receives, up to limit bytes, until its
-// end. It reports false if it has done nothing and another way is needed.
-func (s *socket) spliceFrom(r io.Reader, limit int64) (sent int64, handled bool, err error) {
-	from := socketOf(r)
-	if from == nil || from == s || from.kind&isStream == 0 || s.kind&isStream == 0 {
-		return 0, false, nil
+const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
+
+// take fills the empty pipe with up to limit bytes of what a descriptor has;
+// nothing is the end.
+func (p *splicePipe) take(from int, limit int64) error {
+	for {
+		n, err := unix.Splice(from, nil, p.write, nil, int(min(limit, int64(p.size))), spliceFlags)
+		if err != unix.EINTR {
+			p.full = int(max(n, 0))
+			return err
+		}
 	}
-	pipe, err := getSplicePipe()
-	if err != nil {
-		return 0, false, nil
-	}
-	sent, handled, err = from.splice(pipe, limit, s.drain)
-	return sent, handled, wrapErrno("splice", err)
 }
 
-// spliceTo writes what the socket receives, up to limit bytes, until its end, to a
-// regular file, from the file's own offset on. It reports false if it has done
-// nothing and another way is needed. Errors of the file are *fs.PathErrors.
-func (s *socket) spliceTo(w io.Writer, limit int64) (written int64, handled bool, err error) {
-	file, _ := w.(*os.File)
-	if f, ok := w.(*File); ok && f != nil && !f.writesEnd() && f.acquire("write") == nil {
-		defer f.release()
-		file = f.file
+// give moves what it can of what is in the pipe to a descriptor, once.
+func (p *splicePipe) give(to int) error {
+	for {
+		n, err := unix.Splice(p.read, nil, to, nil, p.full, spliceFlags)
+		switch {
+		case err == unix.EINTR:
+		case err == nil && n == 0:
+			return io.ErrShortWrite // it would go on for ever
+		default:
+			p.full -= int(max(n, 0))
+			return err
+		}
 	}
-	if file == nil || s.kind&isStream == 0 {
-		return 0, false, nil
-	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return 0, false, nil
-	}
+}
+
+// spliceSource is what a pipe can be filled from.
+type spliceSource interface {
+	// fill fills the empty pipe with up to limit bytes; nothing is the end.
+	fill(p *splicePipe, limit int64) error
+}
+
+// spliceTarget is what a pipe can be emptied into.
+type spliceTarget interface {
+	// takes reports whether it can be, which an empty pipe tells.
+	takes(p *splicePipe) bool
+
+	// drain empties the pipe.
+	drain(p *splicePipe) error
+}
+
+// splice moves up to limit bytes, until the source's end. It reports false if it has
+// done nothing and another way is needed.
+func splice(from spliceSource, to spliceTarget, limit int64) (moved int64, handled bool, err error) {
 	pipe, err := getSplicePipe()
 	if err != nil {
 		return 0, false, nil
 	}
-	if !pipe.fits(raw) {
+	if !to.takes(pipe) {
 		splicePipes.Put(pipe)
 		return 0, false, nil
 	}
-	fail := func(err error) error { return &fs.PathError{Op: "write", Path: file.Name(), Err: err} }
-	written, handled, err = s.splice(pipe, limit, func(p *splicePipe) (n int64, err error) {
-		// As os.File does, with the file locked for each piece.
-		if raw.Write(func(fd uintptr) bool { n, err = p.empty(int(fd)); return true }) != nil {
-			return 0, fail(fs.ErrClosed)
+	for moved < limit {
+		err := from.fill(pipe, limit-moved)
+		got := pipe.full
+		if err == nil && got == 0 {
+			break
+		}
+		if err == nil {
+			err = to.drain(pipe)
+			moved += int64(got - pipe.full)
 		}
 		if err != nil {
-			err = fail(os.NewSyscallError("splice", err))
+			pipe.close()
+			return moved, got > 0 || moved > 0 || err != unix.EINVAL, wrapErrno("splice", err)
 		}
-		return n, err
-	})
-	return written, handled, wrapErrno("splice", err)
+	}
+	splicePipes.Put(pipe)
+	return moved, true, nil
+}
+
+// fill implements spliceSource.
+func (s *socket) fill(p *splicePipe, limit int64) error {
+	s.reads.Lock()
+	defer s.reads.Unlock()
+	return s.attempt(driver.Reading, func() error { return p.take(s.fd, limit) })
+}
+
+// takes implements spliceTarget.
+func (s *socket) takes(*splicePipe) bool { return true }
+
+// drain implements spliceTarget.
+func (s *socket) drain(p *splicePipe) (err error) {
+	s.writes.Lock()
+	defer s.writes.Unlock()
+	for p.full > 0 && err == nil {
+		err = s.attempt(driver.Writing, func() error { return p.give(s.fd) })
+	}
+	return err
+}
+
+// spliceFrom writes what another connection receives, up to limit bytes, until its
+// end. It reports false if it has done nothing and another way is needed.
+func (s *socket) spliceFrom(r io.Reader, limit int64) (sent int64, handled bool, err error) {
+	if s.kind&isStream == 0 {
+		return 0, false, nil
+	}
+	if from := socketOf(r); from != nil && from != s && from.kind&isStream != 0 {
+		return splice(from, s, limit)
+	}
+	if from := stdStreamOf(r); from != nil {
+		return splice(from, s, limit)
+	}
+	return 0, false, nil
+}
+
+// spliceTo writes what the socket receives, up to limit bytes, until its end, to a
+// connection of package net or to a regular file, from the file's own offset on. It
+// reports false if it has done nothing and another way is needed.
+func (s *socket) spliceTo(w io.Writer, limit int64) (written int64, handled bool, err error) {
+	if s.kind&isStream == 0 {
+		return 0, false, nil
+	}
+	if to := stdStreamOf(w); to != nil {
+		return splice(s, to, limit)
+	}
+	if f, ok := w.(*File); ok {
+		if f.writesEnd() || f.acquire("write") != nil {
+			return 0, false, nil // Write tells
+		}
+		defer f.release()
+		w = f.file
+	}
+	if to := plainFileOf(w); to != nil {
+		return splice(s, to, limit)
+	}
+	return 0, false, nil
 }
 
 // spliceFrom is ReadFrom from a connection. It reports false if it has done nothing
@@ -121,33 +198,6 @@ func (f *File) spliceFrom(r io.Reader) (written int64, handled bool, err error) 
 	return written, handled, f.fail("write", err)
 }
 
-// splice moves what the socket receives, up to limit bytes, until its end, through
-// the pipe, which drain empties. The pipe is given back.
-func (s *socket) splice(pipe *splicePipe, limit int64, drain func(*splicePipe) (int64, error)) (moved int64, handled bool, err error) {
-	for moved < limit {
-		got, err := s.fill(pipe, limit-moved)
-		if err == unix.EINVAL && moved == 0 {
-			pipe.close()
-			return 0, false, nil
-		}
-		if err != nil {
-			pipe.close()
-			return moved, true, err
-		}
-		if got == 0 {
-			break
-		}
-		n, err := drain(pipe)
-		moved += n
-		if err != nil {
-			pipe.close()
-			return moved, true, err
-		}
-	}
-	splicePipes.Put(pipe)
-	return moved, true, nil
-}
-
 // socketOf is the socket behind a reader, or nil.
 func socketOf(r io.Reader) *socket {
 	switch r := r.(type) {
@@ -160,73 +210,4 @@ func socketOf(r io.Reader) *socket {
 		}
 	}
 	return nil
-}
-
-const spliceFlags = unix.SPLICE_F_MOVE | unix.SPLICE_F_NONBLOCK
-
-// fill moves what has arrived into the empty pipe; 0 is the end.
-func (s *socket) fill(p *splicePipe, limit int64) (int, error) {
-	s.reads.Lock()
-	defer s.reads.Unlock()
-	var n int64
-	err := s.attempt(driver.Reading, func() (err error) {
-		moved, err := unix.Splice(s.fd, nil, p.write, nil, int(min(limit, int64(p.size))), spliceFlags)
-		n = int64(moved) // an int on 32-bit systems
-		return err
-	})
-	p.full = int(n)
-	return int(n), err
-}
-
-// drain moves all that is in the pipe out.
-func (s *socket) drain(p *splicePipe) (sent int64, err error) {
-	s.writes.Lock()
-	defer s.writes.Unlock()
-	for p.full > 0 {
-		var n int64
-		err := s.attempt(driver.Writing, func() (err error) {
-			moved, err := unix.Splice(p.read, nil, s.fd, nil, p.full, spliceFlags)
-			n = int64(moved) // an int on 32-bit systems
-			return err
-		})
-		if err != nil {
-			return sent, err
-		}
-		p.full -= int(n)
-		sent += n
-	}
-	return sent, nil
-}
-
-// fits reports whether the empty pipe can be emptied into the file: into a regular
-// one, through the page cache, if its file system has splice. Where writes go to the
-// end the kernel refuses, splice(2).
-func (p *splicePipe) fits(file syscall.RawConn) (fits bool) {
-	_ = file.Control(func(fd uintptr) {
-		var stat unix.Stat_t
-		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
-		if err == nil && flags&unix.O_DIRECT == 0 && unix.Fstat(int(fd), &stat) == nil && stat.Mode&unix.S_IFMT == unix.S_IFREG {
-			_, err = unix.Splice(p.read, nil, int(fd), nil, 1, spliceFlags)
-			fits = err == unix.EAGAIN
-		}
-	})
-	return fits
-}
-
-// empty moves all that is in the pipe into a regular file, at the file's own offset.
-func (p *splicePipe) empty(file int) (written int64, err error) {
-	for p.full > 0 {
-		moved, err := unix.Splice(p.read, nil, file, nil, p.full, spliceFlags)
-		switch n := int64(moved); { // an int on 32-bit systems
-		case err == unix.EINTR:
-		case err != nil:
-			return written, err
-		case n == 0:
-			return written, io.ErrShortWrite // it would go on for ever
-		default:
-			p.full -= int(n)
-			written += n
-		}
-	}
-	return written, nil
 }
