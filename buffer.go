@@ -15,7 +15,7 @@ const bufferAlign = 4096
 type buffer struct {
 	file  *File  // a reference to it is held
 	bytes []byte // as long as the transfer
-	whole []byte // aligned, a power of two
+	whole []byte // aligned; a power of two, if it is from a pool
 }
 
 // pools has one pool per size: 4 KiB, 8 KiB ... 1 MiB.
@@ -29,11 +29,7 @@ func poolFor(n int) (index, size int) {
 // lease takes a buffer for the transfer and, for a write, fills it. The buffer
 // holds a reference to the file.
 func lease(t transfer) *buffer {
-	index, size := poolFor(len(t.p))
-	b, _ := pools[index].Get().(*buffer)
-	if b == nil {
-		b = &buffer{whole: aligned(size)}
-	}
+	b := newBuffer(len(t.p))
 	b.bytes = b.whole[:len(t.p)]
 	if t.kind == kindWrite {
 		copy(b.bytes, t.p)
@@ -45,14 +41,27 @@ func lease(t transfer) *buffer {
 	return b
 }
 
+// newBuffer takes a buffer from a pool, if there is one of such a size.
+func newBuffer(n int) *buffer {
+	index, size := poolFor(n)
+	if index >= len(pools) {
+		return &buffer{whole: aligned(n)}
+	}
+	if b, ok := pools[index].Get().(*buffer); ok {
+		return b
+	}
+	return &buffer{whole: aligned(size)}
+}
+
 // Release gives the buffer and the file back. The kernel must be done with
 // both.
 func (b *buffer) Release() {
 	f := b.file
 	b.file = nil
 	f.d.metrics.leases.Add(-1)
-	index, _ := poolFor(len(b.whole))
-	pools[index].Put(b)
+	if index, _ := poolFor(len(b.whole)); index < len(pools) {
+		pools[index].Put(b)
+	}
 	f.releaseLater()
 }
 

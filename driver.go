@@ -27,6 +27,7 @@ type Driver struct {
 
 	offloads offloads
 	signals  receivers
+	streams  streams
 	watched  watched // the portable backend's registrations
 }
 
@@ -83,6 +84,7 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 		d.down.Store(true)
 		close(d.ended)
 		d.signals.shutdown()
+		d.streams.shutdown()
 		err := d.system.shutdown(ctx)
 		stuck := d.offloads.drain(ctx)
 		d.endErr = withStuck(err, stuck, context.Cause(ctx))

@@ -135,6 +135,7 @@ var errNotOnRing = errors.New("eddy: not on the ring")
 //	EOPNOTSUPP  the operation exists, but not for this file system: likewise
 //	EINVAL      the request may be wrong, or too new for the file system: a
 //	            plain call knows which
+//	EBADF       the file was not opened for this, or has no offsets: likewise
 //	EPERM       the file says no, or a sandbox does that the process has
 //	EACCES      entered since the ring was made, to io_uring_enter(2)
 //	ENOSYS      itself: a plain call knows which
@@ -145,7 +146,7 @@ func outcome(res int32) (int, error) {
 		return int(res), nil
 	}
 	switch errno := syscall.Errno(-res); errno {
-	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL, unix.EPERM, unix.EACCES, unix.ENOSYS:
+	case unix.EAGAIN, unix.EOPNOTSUPP, unix.EINVAL, unix.EBADF, unix.EPERM, unix.EACCES, unix.ENOSYS:
 		return 0, errNotOnRing
 	case unix.ECANCELED:
 		return 0, ErrShutdown
@@ -178,7 +179,7 @@ func newRequest(t transfer) *request {
 	if t.file.blocks {
 		r.Entry.Flags = uring.SQEAsync
 	}
-	off := uint64(t.off) // atCursor is what the kernel calls it, too
+	off := uint64(t.off)
 	switch t.kind {
 	case kindRead:
 		r.Entry.PrepRead(t.file.fd, t.p, off)
@@ -196,8 +197,12 @@ const holdPatience = 5 * time.Millisecond
 
 // abandonable does the transfer with memory of the driver's. While few do so
 // the caller waits in the kernel, on a ring of its own; else it parks.
+//
+// What moves the file's own offset is not for a ring, which takes no lock on it, and
+// does not move it at all if the answer comes later, as with O_DIRECT (kiocb_done in
+// io_uring/rw.c).
 func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
-	if !e.usable(t.kind) {
+	if t.off == atCursor || !e.usable(t.kind) {
 		return offload(plainEngine{}, t, s)
 	}
 	ticket := e.choose.begin()

@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"syscall"
 	"time"
+	"weak"
 )
 
 // A File is an open file. It has the methods of *os.File, with the same errors,
@@ -67,7 +67,14 @@ func (d *Driver) newFile(f *os.File) *File {
 	file := &File{d: d, file: f, name: f.Name(), gone: make(chan struct{}), cursor: make(chan struct{}, 1)}
 	file.inspect()
 	d.metrics.files.Add(1)
-	file.dropped = runtime.AddCleanup(file, func(open *atomic.Int64) { open.Add(-1) }, &d.metrics.files)
+	self := weak.Make(file)
+	if file.kind == kindStream {
+		d.streams.add(file)
+	}
+	file.dropped = runtime.AddCleanup(file, func(d *Driver) {
+		d.metrics.files.Add(-1)
+		d.streams.remove(self)
+	}, d)
 	return file
 }
 
@@ -102,6 +109,9 @@ func (f *File) Close() error {
 	close(f.gone)
 	f.dropped.Stop()
 	f.d.metrics.files.Add(-1)
+	if f.kind == kindStream {
+		f.d.streams.remove(weak.Make(f))
+	}
 	f.readDeadline.stop()
 	f.writeDeadline.stop()
 	switch {
@@ -165,7 +175,8 @@ func delegate[T any](f *File, op string, call func(*os.File) (T, error)) (T, err
 		return zero, err
 	}
 	defer f.release()
-	return call(f.file)
+	result, err := call(f.file)
+	return result, f.woken(op, err)
 }
 
 // delegateErr is delegate for methods that return an error only.
@@ -279,7 +290,11 @@ func (f *File) setDeadline(d *deadline, t time.Time, stream func(*os.File, time.
 	}
 	defer f.release()
 	if f.kind == kindStream {
-		return stream(f.file, t)
+		err := stream(f.file, t)
+		if f.d.down.Load() { // it may just have taken the shutdown's deadline away
+			f.endWaits()
+		}
+		return err
 	}
 	d.set(t)
 	return nil

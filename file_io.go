@@ -150,7 +150,8 @@ func (f *File) sequential(op string, t transfer, d *deadline, plain func(*os.Fil
 	}
 	defer f.release()
 	if f.kind == kindStream {
-		return plain(f.file, t.p)
+		n, err := plain(f.file, t.p)
+		return n, f.woken(op, err)
 	}
 	s := f.stops(context.Background(), d)
 	if err := f.lockCursor(s); err != nil {

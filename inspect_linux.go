@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -53,6 +54,9 @@ func (f *File) inspect() {
 		}
 		switch stat.Mode & unix.S_IFMT {
 		case unix.S_IFREG, unix.S_IFBLK, unix.S_IFDIR:
+			if f.file.SetReadDeadline(time.Time{}) == nil && !isFUSE(int(fd)) {
+				return // it may have to be waited for, like /proc/kmsg
+			}
 			f.kind, f.fd = kindDisk, int(fd)
 			if flags&unix.O_DIRECT != 0 {
 				f.kind = kindDirect
@@ -63,6 +67,13 @@ func (f *File) inspect() {
 			}
 		}
 	})
+}
+
+// isFUSE tells whether the file is FUSE's, which lets all its files be polled, and
+// says of most that they are ready.
+func isFUSE(fd int) bool {
+	var fs unix.Statfs_t
+	return unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.FUSE_SUPER_MAGIC
 }
 
 // mayBlock tells whether requests of the file may block the thread that

@@ -78,7 +78,7 @@ func (d *Driver) newFileOf(fd int, o opening) (*File, error) {
 	unblocks := false
 	if err == nil && o.flag&(unix.O_NONBLOCK|unix.O_PATH) == 0 { // fcntl(2) refuses to change what O_PATH opened
 		switch stat.Mode & unix.S_IFMT {
-		case unix.S_IFIFO, unix.S_IFCHR:
+		case unix.S_IFIFO, unix.S_IFCHR, unix.S_IFREG:
 			unblocks = true
 			err = unix.SetNonblock(fd, true)
 		}

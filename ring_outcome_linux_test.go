@@ -17,6 +17,7 @@ func TestAnswerThatOnlyARingGivesReachesTheCaller(t *testing.T) {
 		unix.EAGAIN:     errNotOnRing, // XFS, and files with O_NONBLOCK
 		unix.EOPNOTSUPP: errNotOnRing, // the operation is there, but not for this file system
 		unix.EINVAL:     errNotOnRing, // newer than the file system, or really wrong
+		unix.EBADF:      errNotOnRing, // ESPIPE, where a file has no offsets
 		unix.EPERM:      errNotOnRing, // a filter that came after the ring, or really forbidden
 		unix.EACCES:     errNotOnRing,
 		unix.ENOSYS:     errNotOnRing,

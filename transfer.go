@@ -58,7 +58,7 @@ const (
 	maxTransfer = 1 << 30
 
 	// maxOwned is the most an abandonable transfer moves at once, since it has
-	// to be copied.
+	// to be copied, but for appending.
 	maxOwned = 1 << 20
 )
 
@@ -117,7 +117,7 @@ func (f *File) stops(ctx context.Context, d *deadline) *stops {
 // The caller holds a reference.
 func (f *File) move(t transfer, s *stops) (n int, err error) {
 	p, most := t.p, maxTransfer
-	if s != nil {
+	if s != nil && !(t.off == atCursor && t.file.appends) { // records of several writers would get mixed up
 		most = maxOwned
 	}
 	for len(p) > 0 {

@@ -21,9 +21,11 @@ func transferLength(n int) uint32 {
 	return uint32(n)
 }
 
-// CurrentPosition as an offset means the file's own position, which is advanced
-// (FeatRWCurPos, kernel 5.6). For pipes and sockets the offset must be this or
-// 0.
+// CurrentPosition as an offset means the file's own position (FeatRWCurPos, kernel
+// 5.6). For pipes and sockets the offset must be this or 0. A regular file's is no
+// substitute for an offset: it is advanced only by requests that end without having
+// to wait, which with O_DIRECT they do not, and nobody else is kept from using it
+// meanwhile (io_uring/rw.c, kiocb_done).
 const CurrentPosition = ^uint64(0)
 
 // FileIndexAlloc in FileIndex lets the kernel choose the index of the
