@@ -77,9 +77,16 @@ func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, err
 	if err != nil {
 		return nil, err
 	}
+	connected := false
+	if isDatagrams(c) {
+		_, connected = origin(c.(net.PacketConn))
+	}
 	s, err := loop.take(c, c.Close, network, c.LocalAddr(), c.RemoteAddr())
 	if err != nil {
 		return nil, err
+	}
+	if connected {
+		s.kind |= refusesAddress
 	}
 	return s, nil
 }

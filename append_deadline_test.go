@@ -13,7 +13,7 @@ import (
 // One Write of an O_APPEND file is one write(2): records of several writers do
 // not get mixed up.
 func TestAppendWithDeadlineMixesRecords(t *testing.T) {
-	const record = 2 << 20
+	const record, rounds = 1<<20 + 4096, 6
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		for _, deadline := range []time.Time{{}, time.Now().Add(time.Hour)} {
 			name := tempFile(t, nil)
@@ -22,7 +22,7 @@ func TestAppendWithDeadlineMixesRecords(t *testing.T) {
 				f := open(t, d, name, os.O_WRONLY|os.O_APPEND)
 				f.SetWriteDeadline(deadline)
 				wg.Go(func() {
-					for range 8 {
+					for range rounds {
 						if _, err := f.Write(bytes.Repeat([]byte{c}, record)); err != nil {
 							t.Error(err)
 						}
@@ -31,7 +31,7 @@ func TestAppendWithDeadlineMixesRecords(t *testing.T) {
 			}
 			wg.Wait()
 			data, err := os.ReadFile(name)
-			if err != nil || len(data) != 2*8*record {
+			if err != nil || len(data) != 2*rounds*record {
 				t.Fatalf("deadline %v: %d bytes, %v", !deadline.IsZero(), len(data), err)
 			}
 			for i := 0; i+record <= len(data); i += record {

@@ -19,7 +19,8 @@ type Message struct {
 
 	// OOB holds control data to be sent, or has room for control data that is
 	// received; see recvmsg(2). If it does not fit, the rest is lost and Flags has
-	// syscall.MSG_CTRUNC.
+	// syscall.MSG_CTRUNC. BackendPortable cannot send any on a unixgram socket that
+	// was dialed (net.ErrWriteToConnected).
 	OOB []byte
 
 	// N and NN are how many bytes of Buf and of OOB were received or sent.
@@ -56,8 +57,8 @@ func (m *Message) Datagrams() iter.Seq[[]byte] {
 }
 
 // ReadBatch waits for a datagram, then receives as many as are there, up to
-// len(m), into the messages in order (recvmmsg(2)). It returns how many. If ctx
-// ends first, the error is ctx.Err() in a *net.OpError, and no datagram is
+// len(m) and 1024, into the messages in order (recvmmsg(2)). It returns how many.
+// If ctx ends first, the error is ctx.Err() in a *net.OpError, and no datagram is
 // lost. It does not allocate if an earlier call had as many messages.
 // BackendPortable receives one datagram at a time.
 func (c *PacketConn) ReadBatch(ctx context.Context, m []Message) (int, error) {

@@ -126,10 +126,7 @@ func (z *zoneCache) index(name string) uint32 {
 	}
 	if !ok {
 		digits := len(name) - len(strings.TrimLeft(name, "0123456789"))
-		number, err := strconv.ParseUint(name[:digits], 10, 24)
-		if err != nil {
-			return 0
-		}
+		number, _ := strconv.ParseUint(name[:digits], 10, 24) // no number is 0, too large a one the largest, as with std
 		return uint32(number)
 	}
 	return uint32(index)

@@ -18,7 +18,7 @@ import (
 type packetSocket struct {
 	*socket
 	family    int
-	connected bool          // by std or by us, so that an address is refused
+	connected bool          // by std, so that an address is refused
 	incoming  incomingBatch // guarded by reads
 	outgoing  outgoingBatch // guarded by writes
 }
@@ -54,7 +54,7 @@ func (s *socket) asDatagrams() (datagrams, error) {
 	if s.local == nil || s.local.Network() != "udp" && s.local.Network() != "unixgram" {
 		return nil, s.failSet("adopt", errUnsupported)
 	}
-	view := &packetSocket{socket: s, connected: s.remote != nil}
+	view := &packetSocket{socket: s, connected: s.kind&refusesAddress != 0}
 	err := s.use(func(fd int) error {
 		view.family = familyOf(fd)
 		return nil

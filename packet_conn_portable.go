@@ -17,6 +17,9 @@ type portablePacketConn struct {
 }
 
 func (p portableSystem) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) {
+	if err := adoptable(n); err != nil {
+		return nil, err
+	}
 	return d.newPortableConn(n.(net.Conn), n.LocalAddr().Network()).asDatagrams()
 }
 

@@ -457,8 +457,8 @@ func TestRefusedDatagramStaysUnknown(t *testing.T) {
 	everywhere(t, func(l *ledger, at place) {
 		gone := l.listen(at.network, at.address, "gone")
 		to := at.at(gone)
+		c := l.dial(at.network, to, "c") // before the port is free: else it may be given to this one
 		gone.Close()
-		c := l.dial(at.network, to, "c")
 		p := make([]byte, 8)
 		calls := []func(){
 			func() { l.note("Read", first(c.Read(p))...) },

@@ -76,8 +76,9 @@ func (c *Conn) ReadMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAdd
 // WriteMsgUnix writes p to a Unix socket, together with the control data in
 // oob: file descriptors (syscall.UnixRights) or credentials; see sendmsg(2) and
 // unix(7). It returns how much of p and of oob was taken; on a stream that may
-// be less than all of p. to must be nil on a connection; on a connected
-// unixgram socket any other value is net.ErrWriteToConnected. As in package
+// be less than all of p. to must be nil on a connection. As in package net, the
+// error is net.ErrWriteToConnected, whatever to is, on a unixgram socket that
+// was dialed; its control data goes through PacketConn.WriteBatch. As in package
 // net, at least one byte is written to a stream if oob is not empty. On other
 // networks the error is errors.ErrUnsupported.
 func (c *Conn) WriteMsgUnix(p, oob []byte, to *net.UnixAddr) (n, oobn int, err error) {

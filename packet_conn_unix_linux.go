@@ -54,11 +54,9 @@ func (s *socket) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixA
 	return n, oobn, flags, unixAddrOf(&name, s.network), nil
 }
 
-// writeMsgUnix implements packets. Of the connections only those that std has
-// dialed have a name at the other end.
+// writeMsgUnix implements packets.
 func (s *socket) writeMsgUnix(p, oob []byte, to *net.UnixAddr) (int, int, error) {
-	peer, _ := s.remote.(*net.UnixAddr)
-	return s.sendUnix(p, oob, to, peer != nil && peer.Name != "")
+	return s.sendUnix(p, oob, to, s.kind&refusesAddress != 0)
 }
 
 func (s *packetSocket) writeMsgUnix(p, oob []byte, to *net.UnixAddr) (int, int, error) {

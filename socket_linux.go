@@ -59,6 +59,9 @@ const (
 	// was. So it is with TCP; with Unix sockets a read stops early where file
 	// descriptors were passed, and nothing would announce the rest.
 	shortIsAll
+	// refusesAddress: datagrams of it go where it is connected, says std, who has
+	// connected it. One that was connected before std had it takes addresses.
+	refusesAddress
 )
 
 // maxSend is the most that one system call is asked to take.

@@ -99,8 +99,8 @@ func commandWord(command uint32) uint64 {
 
 // The commands of sockets, for PrepSocketOption and PrepCommand.
 const (
-	SocketInq        = 0 // 6.7: bytes to be read
-	SocketOutq       = 1 // 6.7: bytes not yet sent
+	SocketInq        = 0 // 6.6: bytes to be read
+	SocketOutq       = 1 // 6.6: bytes not yet sent
 	SocketGetOption  = 2 // 6.7
 	SocketSetOption  = 3 // 6.7
 	SocketTimestamps = 4 // 6.17

@@ -7,7 +7,7 @@ const (
 	PollAddMulti       = 1 << 0 // 5.13: report again and again
 	PollUpdateEvents   = 1 << 1 // 5.13: PrepPollUpdate changes the events
 	PollUpdateUserData = 1 << 2 // 5.13: PrepPollUpdate changes the user data
-	PollAddLevel       = 1 << 3 // 5.18: with PollAddMulti: level-triggered
+	PollAddLevel       = 1 << 3 // 6.0: with PollAddMulti: level-triggered
 )
 
 // PrepPollAdd waits until one of the events in mask (unix.POLL... or EPOLL...

@@ -9,9 +9,10 @@ import (
 // SetupCQEMixed it is an upper limit, in units of 16 bytes. It may be called
 // concurrently.
 func (r *Ring) Completions() uint32 {
-	if r.life.closed() {
+	if !r.acquire() {
 		return 0
 	}
+	defer r.release()
 	return atomic.LoadUint32(r.cq.kernelTail) - atomic.LoadUint32(r.cq.kernelHead)
 }
 

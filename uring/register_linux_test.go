@@ -2,12 +2,14 @@ package uring_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -375,46 +377,103 @@ func TestRingSlotsRunOut(t *testing.T) {
 
 func TestResizeLosesEntries(t *testing.T) {
 	const locked = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupNoSQArray
-	for _, flags := range []uring.SetupFlags{locked, locked | uring.SetupSQE128 | uring.SetupCQE32} {
-		t.Run(flags.String(), func(t *testing.T) {
-			lockThread(t)
-			r := newRing(t, 4, uring.Config{Flags: flags})
-			mappings := ringMappings(t)
-			for i := range uint64(3) {
-				next(t, r, i).PrepNop()
-			}
-			submit(t, r)
-			for i := uint64(3); i < 6; i++ { // not submitted, and across the wrap
-				next(t, r, i).PrepNop()
-			}
-			orSkip(t, "Resize", r.Resize(16, 64))
-			if r.SQEntries() != 16 || r.CQEntries() != 64 || r.Queued() != 3 {
-				t.Errorf("after Resize: %d and %d entries, %d queued", r.SQEntries(), r.CQEntries(), r.Queued())
-			}
-			for i := uint64(6); i < 19; i++ {
-				next(t, r, i).PrepNop()
-			}
-			if r.Next() != nil {
-				t.Error("the queue is not full")
-			}
-			for i, c := range reap(t, r, 19) {
-				if c.UserData != uint64(i) {
-					t.Fatalf("completion %d is %+v", i, c)
-				}
-			}
-			readAll(t, r, int(openFile(t, strings.Repeat("resized ", 10)).Fd()), strings.Repeat("resized ", 10))
-			if n := ringMappings(t); n != mappings {
-				t.Errorf("%d mappings, %d before", n, mappings)
-			}
-			for i := range uint64(4) {
-				next(t, r, i).PrepNop()
-			}
-			wantErr(t, "too small for what is queued", r.Resize(2, 2), unix.EOVERFLOW)
-			reap(t, r, 4)
-		})
+	lockThread(t)
+	r := newRing(t, 4, uring.Config{Flags: locked})
+	mappings := ringMappings(t)
+	for i := range uint64(3) {
+		next(t, r, i).PrepNop()
 	}
+	submit(t, r)
+	for i := uint64(3); i < 6; i++ { // not submitted, and across the wrap
+		next(t, r, i).PrepNop()
+	}
+	orSkip(t, "Resize", r.Resize(16, 64))
+	if r.SQEntries() != 16 || r.CQEntries() != 64 || r.Queued() != 3 {
+		t.Errorf("after Resize: %d and %d entries, %d queued", r.SQEntries(), r.CQEntries(), r.Queued())
+	}
+	for i := uint64(6); i < 19; i++ {
+		next(t, r, i).PrepNop()
+	}
+	if r.Next() != nil {
+		t.Error("the queue is not full")
+	}
+	for i, c := range reap(t, r, 19) {
+		if c.UserData != uint64(i) {
+			t.Fatalf("completion %d is %+v", i, c)
+		}
+	}
+	readAll(t, r, int(openFile(t, strings.Repeat("resized ", 10)).Fd()), strings.Repeat("resized ", 10))
+	if n := ringMappings(t); n != mappings {
+		t.Errorf("%d mappings, %d before", n, mappings)
+	}
+	for i := range uint64(4) {
+		next(t, r, i).PrepNop()
+	}
+	wantErr(t, "too small for what is queued", r.Resize(2, 2), unix.EOVERFLOW)
+	reap(t, r, 4)
 	for _, flags := range []uring.SetupFlags{uring.SetupNoSQArray, locked &^ uring.SetupNoSQArray, locked | uring.SetupNoMmap} {
 		r := newRing(t, 4, uring.Config{Flags: flags})
 		wantErr(t, flags.String(), r.Resize(8, 0), unix.EINVAL)
+	}
+}
+
+// Kernels without a fix of 2026 copy others than the large entries in a queue.
+func TestResizeMovesLargeEntries(t *testing.T) {
+	const locked = uring.SetupSingleIssuer | uring.SetupDeferTaskrun | uring.SetupNoSQArray
+	for _, flags := range []uring.SetupFlags{locked | uring.SetupSQE128, locked | uring.SetupCQE32} {
+		lockThread(t)
+		r := newRing(t, 4, uring.Config{Flags: flags})
+		next(t, r, 1).PrepNop()
+		if flags&uring.SetupCQE32 != 0 {
+			submit(t, r)
+		}
+		wantErr(t, flags.String(), r.Resize(16, 64), unix.EBUSY)
+		reap(t, r, 1)
+		orSkip(t, "Resize", r.Resize(16, 64))
+		next(t, r, 2).PrepNop()
+		reap(t, r, 1)
+	}
+}
+
+// Of two who register a ring at once one gets ErrRingFdBusy: the index of the other
+// would be lost for good.
+func TestRingIsRegisteredTwiceAtOnce(t *testing.T) {
+	lockThread(t)
+	once := newRing(t, 4, uring.Config{})
+	orSkip(t, "RegisterRingFd", once.RegisterRingFd())
+	fatalIf(t, once.UnregisterRingFd())
+	for round := range 500 {
+		r, err := uring.New(4, uring.Config{})
+		fatalIf(t, err)
+		start := make(chan struct{})
+		var errs [2]error
+		var wg, tried sync.WaitGroup
+		tried.Add(2)
+		for i := range 2 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				runtime.LockOSThread()
+				defer runtime.UnlockOSThread()
+				<-start
+				errs[i] = r.RegisterRingFd()
+				tried.Done()
+				tried.Wait()
+				if errs[i] == nil {
+					r.UnregisterRingFd()
+				}
+			}()
+		}
+		close(start)
+		wg.Wait()
+		fatalIf(t, r.Close())
+		for _, err := range errs {
+			if err != nil && !errors.Is(err, uring.ErrRingFdBusy) {
+				t.Fatalf("round %d: %v", round, err)
+			}
+		}
+		if errs[0] == nil && errs[1] == nil {
+			t.Fatalf("round %d: it is registered twice", round)
+		}
 	}
 }

@@ -12,6 +12,10 @@ import (
 // queue must have room for what is in it; otherwise the error is EOVERFLOW and
 // nothing has changed.
 //
+// With SetupSQE128 or SetupCQE32 the queue of such entries must be empty (EBUSY):
+// kernels without the fix of April 2026 (45cd95763e19, "fix ring resizing with
+// mixed/large SQEs/CQEs") copy others than those in it.
+//
 // It needs SetupDeferTaskrun and SetupNoSQArray, and does not work with
 // SetupNoMmap (EINVAL). It must be called by the thread that submits, while no
 // other call uses the ring. Entries that Next returned before must have been
@@ -25,6 +29,9 @@ func (r *Ring) Resize(entries, cqEntries uint32) error {
 		// The kernel would want new memory of ours; and it does not tell where
 		// the new index array is (seen on 6.18: offset 0, the queue's head).
 		return unix.EINVAL
+	}
+	if r.flags&SetupSQE128 != 0 && r.Queued() != 0 || r.flags&SetupCQE32 != 0 && r.Completions() != 0 {
+		return unix.EBUSY
 	}
 	p := &params{sqEntries: entries, cqEntries: cqEntries}
 	if cqEntries != 0 {

@@ -17,7 +17,8 @@ import (
 // keeps that safe: no two rings of this process ever use the same index (it is
 // chosen here, process-wide), so that on another thread the place is empty.
 // The kernel then answers EBADF or EINVAL without having done anything, and
-// the call is made again with the real descriptor.
+// the call is made again with the real descriptor. Code outside of this package
+// that registers rings is not covered; RegisterRingFd says so.
 const (
 	ringSlots = 16
 	noSlot    = -1
@@ -86,7 +87,8 @@ func wrongThread(errno syscall.Errno) bool {
 // makes entering the kernel for it a little cheaper (IORING_REGISTER_RING_FDS,
 // kernel 5.18). Lock the goroutine to its thread (runtime.LockOSThread) and
 // enter from there; on other threads every call then costs an additional system
-// call.
+// call, and if code outside of this package (liburing, say) has registered a ring
+// at the same index there, the call enters that ring instead.
 //
 // Call UnregisterRingFd and Close on the same thread, or after it has exited.
 // Otherwise the registration keeps the ring alive until that thread exits.
@@ -101,6 +103,8 @@ func (r *Ring) RegisterRingFd() error {
 		return ErrClosed
 	}
 	defer r.release()
+	r.keep.mu.Lock() // of several concurrent calls one goes on
+	defer r.keep.mu.Unlock()
 	if _, ok := r.registered.get(); ok {
 		return ErrRingFdBusy
 	}

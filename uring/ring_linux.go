@@ -133,9 +133,10 @@ func (r *Ring) NeedsTaskrun() bool { return r.sqFlag(sqTaskrun) }
 // Dropped returns the number of entries that the kernel refused to read because
 // their index was invalid. It is 0 unless the ring's memory was damaged.
 func (r *Ring) Dropped() uint32 {
-	if r.life.closed() {
+	if !r.acquire() {
 		return 0
 	}
+	defer r.release()
 	return atomic.LoadUint32(r.sq.dropped)
 }
 
@@ -144,14 +145,19 @@ func (r *Ring) Dropped() uint32 {
 // (io_uring_enter then fails with EBADR). Before kernel 5.5 they are all that
 // did not fit the queue.
 func (r *Ring) OverflowCount() uint32 {
-	if r.life.closed() {
+	if !r.acquire() {
 		return 0
 	}
+	defer r.release()
 	return atomic.LoadUint32(r.cq.overflow)
 }
 
 func (r *Ring) sqFlag(bit uint32) bool {
-	return !r.life.closed() && atomic.LoadUint32(r.sq.flags)&bit != 0
+	if !r.acquire() {
+		return false
+	}
+	defer r.release()
+	return atomic.LoadUint32(r.sq.flags)&bit != 0
 }
 
 // Enable starts a ring that was made with SetupRDisabled (kernel 5.10). With

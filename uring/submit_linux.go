@@ -67,7 +67,8 @@ func (r *Ring) publish() (pending, fresh uint32) {
 		atomic.StoreUint32(s.kernelTail, s.tail)
 		s.published = s.tail
 	}
-	return r.Queued(), fresh
+	// Not Queued: the caller has acquired, and a Close since then changes nothing.
+	return s.tail - atomic.LoadUint32(s.kernelHead), fresh
 }
 
 // needsWakeup tells that the SetupSQPoll thread sleeps. Call it after publish:
