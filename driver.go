@@ -21,7 +21,7 @@ type Driver struct {
 
 	down    atomic.Bool   // Shutdown was called
 	ended   chan struct{} // closed then
-	end     sync.Once
+	over    chan struct{} // closed when Shutdown is through, and endErr is set
 	endErr  error
 	metrics counters
 
@@ -40,7 +40,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, ended: make(chan struct{})}
+	d := &Driver{cfg: cfg, ended: make(chan struct{}), over: make(chan struct{})}
 	if err := d.start(); err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func Default() *Driver {
 	}
 	d, err := New(Config{})
 	if err != nil {
-		d = &Driver{cfg: Config{Backend: BackendPortable}, ended: make(chan struct{})}
+		d = &Driver{cfg: Config{Backend: BackendPortable}, ended: make(chan struct{}), over: make(chan struct{})}
 		d.startPortable()
 		d.notes = append(d.notes, fallbackFrom(err))
 	}
@@ -78,18 +78,30 @@ func Default() *Driver {
 // returns: if ctx ends first, the error is a [*ShutdownError] that lists what
 // the kernel still has, and that memory is kept until the process exits. Open
 // files can then only be closed; everything else fails with [ErrShutdown].
-// Later calls return the same result as the first.
+// Later calls wait for the first one and return the same result, or ctx.Err()
+// if their own ctx ends before.
 func (d *Driver) Shutdown(ctx context.Context) error {
-	d.end.Do(func() {
-		d.down.Store(true)
+	if d.down.CompareAndSwap(false, true) {
 		close(d.ended)
 		d.signals.shutdown()
 		d.streams.shutdown()
 		err := d.system.shutdown(ctx)
 		stuck := d.offloads.drain(ctx)
 		d.endErr = withStuck(err, stuck, context.Cause(ctx))
-	})
-	return d.endErr
+		close(d.over)
+		return d.endErr
+	}
+	select {
+	case <-d.over:
+		return d.endErr
+	case <-ctx.Done():
+	}
+	select {
+	case <-d.over: // first: the result does not depend on luck
+		return d.endErr
+	default:
+		return ctx.Err()
+	}
 }
 
 // Close is [Driver.Shutdown] with a context that ends after one second.

@@ -92,7 +92,8 @@ func (c *PacketConn) WriteBatch(ctx context.Context, m []Message) (int, error) {
 
 // SetSegmentSize makes the kernel split everything that is sent into datagrams
 // of the given size, 1 to 65535 bytes; 0 switches that off. UDP_SEGMENT,
-// udp(7), Linux 4.18. On other systems the error is errors.ErrUnsupported.
+// udp(7), Linux 4.18. On other systems, and with BackendPortable, the error is
+// errors.ErrUnsupported.
 func (c *PacketConn) SetSegmentSize(bytes int) error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -103,11 +104,11 @@ func (c *PacketConn) SetSegmentSize(bytes int) error {
 }
 
 // SetReceiveOffload lets the kernel join datagrams of the same size from the
-// same sender. UDP_GRO, udp(7), Linux 5.0. On other systems the error is
-// errors.ErrUnsupported. While it is on, use [PacketConn.ReadBatch] with
-// buffers of 65535 bytes: Message.SegmentSize says where each datagram ends.
-// Other methods return the joined datagrams as one; ReadMsgUDP has their size
-// in its control data.
+// same sender. UDP_GRO, udp(7), Linux 5.0. On other systems, and with
+// BackendPortable, the error is errors.ErrUnsupported. While it is on, use
+// [PacketConn.ReadBatch] with buffers of 65535 bytes: Message.SegmentSize says where
+// each datagram ends. Other methods return the joined datagrams as one; ReadMsgUDP
+// has their size in its control data.
 func (c *PacketConn) SetReceiveOffload(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL

@@ -16,7 +16,8 @@ type ReadyEvent = driver.ReadyEvent
 // socket, a timerfd, a device, or a descriptor that a library owns. All methods
 // may be called concurrently.
 type Registration struct {
-	source source
+	source   source
+	interest poll.Interest
 }
 
 // Register starts to watch a descriptor. The descriptor should be non-blocking
@@ -35,7 +36,7 @@ func (d *Driver) Register(fd int, interest poll.Interest) (*Registration, error)
 	if err != nil {
 		return nil, fmt.Errorf("eddy: register descriptor %d: %w", fd, err)
 	}
-	return &Registration{source: s}, nil
+	return &Registration{s, interest}, nil
 }
 
 // Ready waits until the descriptor is ready for some part of the interest,
@@ -43,7 +44,8 @@ func (d *Driver) Register(fd int, interest poll.Interest) (*Registration, error)
 // The readiness stays until it is cleared: after an operation has returned
 // EAGAIN, call [Registration.ClearReady], or Ready returns the same again at
 // once. Errors are ctx.Err(), fs.ErrClosed after Deregister,
-// poll.ErrInvalidInterest, and [ErrShutdown].
+// poll.ErrInvalidInterest for an interest that was not registered, and
+// [ErrShutdown].
 //
 //	for {
 //		event, err := r.Ready(ctx, poll.Readable)
@@ -56,7 +58,7 @@ func (d *Driver) Register(fd int, interest poll.Interest) (*Registration, error)
 //		...
 //	}
 func (r *Registration) Ready(ctx context.Context, interest poll.Interest) (ReadyEvent, error) {
-	if !interest.IsValid() {
+	if !r.watches(interest) {
 		return ReadyEvent{}, poll.ErrInvalidInterest
 	}
 	if err := ctx.Err(); err != nil {
@@ -65,11 +67,12 @@ func (r *Registration) Ready(ctx context.Context, interest poll.Interest) (Ready
 	return r.source.Ready(ctx, interest)
 }
 
-// TryIO calls f if the descriptor is ready, returns its error, and clears the
+// TryIO calls f if the descriptor is ready for some part of the interest, which
+// must be part of what was registered, returns its error, and clears the
 // readiness if that is EAGAIN. It does not wait: if the descriptor is not
-// ready, f is not called and the error is EAGAIN.
+// ready, f is not called and the error is EAGAIN. Other errors are those of Ready.
 func (r *Registration) TryIO(interest poll.Interest, f func() error) error {
-	if !interest.IsValid() {
+	if !r.watches(interest) {
 		return poll.ErrInvalidInterest
 	}
 	return r.source.TryIO(interest, f)
@@ -82,3 +85,8 @@ func (r *Registration) ClearReady(e ReadyEvent) { r.source.ClearReady(e) }
 // Deregister stops watching the descriptor. Calls of Ready in progress return
 // fs.ErrClosed, and so does a second Deregister.
 func (r *Registration) Deregister() error { return r.source.Deregister() }
+
+// watches reports whether the interest is part of what was registered.
+func (r *Registration) watches(interest poll.Interest) bool {
+	return interest != 0 && interest&^r.interest == 0
+}

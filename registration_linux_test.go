@@ -511,3 +511,26 @@ func TestRegisterMakesADescriptorNonBlocking(t *testing.T) {
 		}
 	})
 }
+
+func TestReadyForWhatWasNotRegisteredWaits(t *testing.T) {
+	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
+		_, w := pipe(t)
+		r, err := d.Register(w, poll.Readable) // which is writable
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		for _, interest := range []poll.Interest{poll.Writable, poll.Readable | poll.Writable} {
+			if _, err := r.Ready(ctx, interest); !errors.Is(err, poll.ErrInvalidInterest) {
+				t.Errorf("Ready for %v: %v", interest, err)
+			}
+			if err := r.TryIO(interest, func() error { return nil }); !errors.Is(err, poll.ErrInvalidInterest) {
+				t.Errorf("TryIO for %v: %v", interest, err)
+			}
+		}
+		if err := r.Deregister(); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -15,13 +15,14 @@ type Config struct {
 
 	// Depth is the most Paced requests that the kernel has at once. More than
 	// a device can work on only makes the kernel start threads to wait in.
-	// 0 means 256, which is the usual depth of a block device's own queue.
+	// 0 or less means 256, which is the usual depth of a block device's own queue.
 	Depth int
 
 	// Workers is the most kernel threads of the ring that may wait for files at
 	// once, for requests that cannot be started without blocking: opening,
 	// fsync, reads of file systems without asynchronous reads. It takes that
-	// many requests that hang for good to hold up the others. 0 means 64.
+	// many requests that hang for good to hold up the others. 0 means 64. Above
+	// 1<<31-1, and before Linux 5.15, the kernel's own limit stays in force.
 	Workers uint32
 
 	// Holds is the most hold rings at once; see Handle.HoldOp. Each costs a
@@ -32,7 +33,7 @@ type Config struct {
 	NoRing bool
 
 	// Events is how many readiness events a turn takes at most, up to 1<<20:
-	// the memory for them is there from the start. 0 means 128.
+	// the memory for them is there from the start. 0 or less means 128.
 	Events int
 
 	// Between, if it is not nil, is called by a turn between any two goroutines

@@ -49,12 +49,14 @@ func New(cfg Config) (*Driver, error) {
 func (d *Driver) Handle() *Handle { return d.handle }
 
 // Fd is a descriptor that is readable when a turn would find something to do.
-// It belongs to the driver; do not close it or read from it.
+// It belongs to the driver; do not close it or read from it. It is valid until
+// Shutdown: afterwards the number may be another file's.
 func (d *Driver) Fd() int { return d.poll.Fd() }
 
 // Turn waits for events for up to max (0: not at all, negative: for ever),
 // dispatches them, and returns how many there were. It makes goroutines
-// runnable; for their code to run meanwhile, see Config.Between.
+// runnable; for their code to run meanwhile, see Config.Between. After Shutdown it
+// returns ErrShutdown, as Park and ParkTimeout do.
 func (d *Driver) Turn(max time.Duration) (int, error) {
 	h := d.handle
 	h.counters.turns.Add(1)
@@ -123,7 +125,7 @@ func (d *Driver) Woke() int { return len(d.woken) }
 // Park turns the driver once, waiting for as long as it takes. Unpark ends it.
 func (d *Driver) Park() error { return d.ParkTimeout(-1) }
 
-// ParkTimeout is Park with a limit.
+// ParkTimeout is Park with a limit: 0 does not wait, below 0 is no limit.
 func (d *Driver) ParkTimeout(max time.Duration) error {
 	_, err := d.Turn(max)
 	return err
@@ -138,8 +140,9 @@ func (d *Driver) ConsumeSignalReady() bool { return d.signal.Swap(false) }
 // ErrShutdown, and cancels the requests in flight, which end with ECANCELED. Who
 // waits for a request that the kernel does not give back goes on waiting: the
 // kernel may still be at its memory. It returns when the kernel has given
-// everything back, or at the latest when ctx ends, with a *ShutdownError that
-// names what it has not.
+// everything back, or else when ctx has ended and so has the patience of every
+// HoldOp, with a *ShutdownError that names what it has not. A second call does
+// nothing and returns nil.
 func (d *Driver) Shutdown(ctx context.Context) error {
 	if d.closed {
 		return nil

@@ -63,7 +63,8 @@ func (h *Handle) openRing(entries uint32, cfg uring.Config) (kernel, error) {
 	return h.open(entries, cfg)
 }
 
-// Unpark ends a turn that waits, or else makes the next one not wait.
+// Unpark ends a turn that waits, or else makes the next one not wait. After
+// Shutdown it returns ErrShutdown.
 func (h *Handle) Unpark() error {
 	h.counters.unparks.Add(1)
 	return asShutdown(h.waker.Wake())
@@ -100,16 +101,19 @@ func (h *Handle) Fallbacks() []Fallback {
 	return append([]Fallback(nil), h.fallbacks...)
 }
 
-// AddUringSource puts a ring's descriptor in the registry, under TokenWakeup.
+// AddUringSource puts a ring's descriptor in the registry, under TokenWakeup. The
+// descriptor stays the caller's. Errors are those of poll.Registry.Register, and
+// ErrShutdown.
 func (h *Handle) AddUringSource(fd int) error {
-	return h.registry.Register(poll.SourceFd(fd), TokenWakeup, poll.Readable)
+	return asShutdown(h.registry.Register(poll.SourceFd(fd), TokenWakeup, poll.Readable))
 }
 
 // CheckAndInit reports whether requests with the operation can be registered.
 // The first call sets the ring up; where that cannot be done, the reason is
 // recorded and the answer is no, for good if the kernel will not have it and
 // for the moment if it only lacks something. After DisableRing the answer is no.
-// It fails only after Shutdown.
+// After Shutdown it fails with ErrShutdown, or answers as before: then it is
+// RegisterOp that says ErrShutdown.
 func (h *Handle) CheckAndInit(op uring.Op) (bool, error) {
 	switch h.State() {
 	case StateInitialized:
@@ -250,7 +254,10 @@ func (h *Handle) RegisterOp(o *Op) error {
 // all have completed. Those that have not go on as if they had been given to
 // RegisterOp: each is waited for, or cancelled. On an error, ErrNoHold above
 // all, the requests are the caller's and the kernel has not seen them; they
-// still own what they owned, so that they can be given to RegisterOp.
+// still own what they owned, so that they can be given to RegisterOp. Errors are
+// ErrNoHold, also for more than 64 requests, ErrNoRing, ErrShutdown, and those of
+// uring.New where a ring has to be made. A patience of 0 or less does not wait. A
+// shutdown waits for patience to end.
 //
 // It is meant for few requests at once that take microseconds, by callers
 // that may have to leave: a thread is blocked for as long as patience lasts.
@@ -272,7 +279,8 @@ func (h *Handle) HoldOp(patience time.Duration, ops ...*Op) (bool, error) {
 // the caller still has to take the Result, and before that, if Park was true, to
 // receive from Done: the token may not have been sent yet. On true the Op is the
 // driver's for good, and so is all it owns until the kernel is done with it; a
-// descriptor that it would have yielded is closed.
+// descriptor that it would have yielded is closed. It panics if the request is not
+// registered, or was given up before.
 func (h *Handle) CancelOp(o *Op) bool {
 	home := o.home
 	for {

@@ -11,7 +11,8 @@ import (
 	"github.com/eddyio/eddy/uring"
 )
 
-// ErrNoHold is what HoldOp answers when all hold rings are in use.
+// ErrNoHold is what HoldOp answers when all hold rings are in use, when there are
+// none (Config.Holds, Linux before 5.11), or when it is given more than 64 requests.
 var ErrNoHold = errors.New("eddy: every hold ring is in use")
 
 // holdEntries is the size of a hold ring: a whole batch of reads fits in.

@@ -23,11 +23,11 @@ type Resource interface{ Release() }
 //
 // The caller fills the exported fields, calls Own for all memory the entry
 // points to, and hands the Op to RegisterOp or HoldOp. From then on it
-// belongs to the driver, but for Wait, Done, State and CancelOp, until Result
-// has returned or CancelOp has said that the caller is out of it: one of the
-// two must be called, for what the Op owns stays pinned until then. An Op may
-// be used again after Result; it must not be copied. Who has parked receives
-// from Done before Result, also when CancelOp has reported false.
+// belongs to the driver, but for Wait, Park, Done, State, Delay, RequestCancel
+// and CancelOp, until Result has returned or CancelOp has said that the caller is
+// out of it: one of the two must be called, for what the Op owns stays pinned until
+// then. An Op may be used again after Result; it must not be copied. Who has parked
+// receives from Done before Result, also when CancelOp has reported false.
 //
 // Entries that answer for others, several times, or not at all are not for an Op:
 // IOSQE_IO_LINK and IOSQE_IO_HARDLINK (the chain breaks when one of them is
@@ -107,7 +107,9 @@ func (o *Op) Park() bool {
 // Done receives one token when a request that was parked has completed.
 func (o *Op) Done() <-chan struct{} { return o.done }
 
-// Wait blocks until the request has completed.
+// Wait blocks until the request has completed. It is Park and a receive from Done,
+// and takes their place: only the goroutine that registered the request may call
+// it, once, and not after Park.
 func (o *Op) Wait() {
 	if o.Park() {
 		block("wait", func() bool { return len(o.done) > 0 })
@@ -120,7 +122,7 @@ func (o *Op) Wait() {
 // somebody has asked for it, or at a shutdown; EAGAIN also of a request that the
 // kernel has cancelled unasked, and for the same reason as before, 65 times. It
 // releases the memory and the resource, and leaves the Op idle. If Park was true,
-// receive from Done first.
+// receive from Done first. It panics if the request has not completed.
 func (o *Op) Result() (res int32, flags uring.CQEFlags) {
 	if o.State() != Completed {
 		panic("driver: Result of a request that is " + o.State().String())

@@ -127,8 +127,10 @@ func (s *registrations) shutdown() {
 }
 
 // Ready waits until the descriptor is ready for some of the interest, and says
-// for what. It answers at once if it is known to be. Errors: the context's,
-// fs.ErrClosed after Deregister, ErrShutdown after Shutdown.
+// for what. It answers at once if it is known to be. For an interest that was not
+// registered, only an error or a closed peer ends the wait. Errors are ctx.Err(),
+// poll.ErrInvalidInterest, fs.ErrClosed after Deregister, ErrShutdown after
+// Shutdown.
 //
 // The answer may be out of date (another reader was faster) and stays until it
 // is cleared: call ClearReady with the event once an operation said EAGAIN.

@@ -7,7 +7,7 @@ const (
 	PollAddMulti       = 1 << 0 // 5.13: report again and again
 	PollUpdateEvents   = 1 << 1 // 5.13: PrepPollUpdate changes the events
 	PollUpdateUserData = 1 << 2 // 5.13: PrepPollUpdate changes the user data
-	PollAddLevel       = 1 << 3 // 6.0: with PollAddMulti: level-triggered
+	PollAddLevel       = 1 << 3 // in the header since 6.0, but refused (EINVAL; seen on 6.18)
 )
 
 // PrepPollAdd waits until one of the events in mask (unix.POLL... or EPOLL...

@@ -18,9 +18,9 @@ const (
 // RegisterFiles gives the kernel a table of open files, which entries with
 // SQEFixedFile refer to by index, so that it need not look up a descriptor for
 // each request (IORING_REGISTER_FILES, kernel 5.1). The table keeps the files
-// open even if their descriptors are closed. There are at most 32768 files, and
-// at most RLIMIT_NOFILE (EMFILE). The error is EBUSY if there is a table
-// already.
+// open even if their descriptors are closed. There are at most 32768 files, from
+// kernel 5.19 on 1<<20, and at most RLIMIT_NOFILE (EMFILE). The error is EBUSY if
+// there is a table already.
 func (r *Ring) RegisterFiles(fds []int32) error {
 	_, err := r.register(RegisterOpFiles, unsafe.Pointer(unsafe.SliceData(fds)), uint32(len(fds)))
 	return err

@@ -12,7 +12,7 @@ func newBenchCommand() *cobra.Command {
 		Short: "Compare eddy with the standard library on this machine",
 		Long: `Compare eddy with the standard library on this machine: an echo server on eddy's
 sockets and on package net, then random reads of a file that it makes for itself
-by eddy and by os.File. It takes about half a minute.`,
+by eddy and by os.File. It takes about a minute.`,
 		Example: `  eddy bench               both, briefly
   eddy bench echo          an echo server on eddy's sockets and on package net
   eddy bench file          random reads of a file that it makes for itself

@@ -128,7 +128,7 @@ func (f *benchEchoFlags) check(cmd *cobra.Command) error {
 		{"conns", f.conns, 1, mostConnections}, {"idle", f.idle, 0, mostConnections}, {"busy", f.busy, 0, mostBusy},
 		{"rate", f.rate, 0, mostRate}, {"size", []int{f.size}, 1, mostBytes}, {"depth", []int{f.depth}, 1, mostBytes},
 		{"rounds", []int{f.rounds}, 1, mostRounds}, {"fsync", []int{f.fsync}, 0, mostFsync}, {"procs", []int{f.procs}, 0, mostProcs},
-		{"loops", []int{f.loops}, 0, mostProcs},
+		{"loops", []int{f.loops}, 0, mostLoops},
 	}); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ const (
 	mostBusy        = 1 << 16
 	mostRounds      = 1 << 16
 	mostProcs       = 1 << 16
+	mostLoops       = 1 << 10 // eddy.Config.Loops
 
 	// leastSeconds is the shortest measurement. Below it the clock's readings themselves are what is measured.
 	leastSeconds = 0.001

@@ -45,6 +45,7 @@ Environment: EDDY_BACKEND=uring|epoll|portable forces the backend where
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetHelpCommand(newHelpCommand())
 	root.AddCommand(newProbeCommand(), newServeCommand(), newEchoCommand(), newCopyCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
@@ -59,6 +60,21 @@ func groupArgs(cmd *cobra.Command, args []string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", strings.Join(near, " or "))
 	}
 	return usagef("unknown command %q%s", args[0], hint)
+}
+
+// newHelpCommand is cobra's, except that help on a command that does not exist is an error.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usagef("unknown command %q", strings.Join(args, " "))
+			}
+			return about.Help()
+		},
+	}
 }
 
 func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }

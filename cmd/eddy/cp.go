@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -191,6 +192,9 @@ func reason(err error) string {
 			all = append(all, reason(e))
 		}
 		return strings.Join(all, "; ")
+	}
+	if link, ok := err.(*os.LinkError); ok {
+		return link.Op + ": " + link.Err.Error()
 	}
 	if path, ok := err.(*fs.PathError); ok {
 		if path.Op == "lstat" || path.Op == "stat" {

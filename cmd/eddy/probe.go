@@ -50,7 +50,7 @@ Exit codes: 0 the question was answered, whatever the answer; 1 it was not; 2
 the command line was wrong.`,
 		Example: `  eddy probe
   eddy probe --json | jq .uring.state
-  docker run --rm -v "$PWD/eddy:/eddy" alpine /eddy probe     is it usable in a container`,
+  docker run --rm -v "$PWD/eddy:/eddy" debian /eddy probe     is it usable in a container`,
 		Args: argCount(0, 0, "probe takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := runProbe(&flags)

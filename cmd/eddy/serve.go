@@ -30,11 +30,13 @@ func newServeCommand() *cobra.Command {
 		Long: `Serve the files under DIR over HTTP with net/http on eddy's sockets: directory
 pages, ranges, conditional requests; HTTP/2 with --tls-self-signed. Files go to
 plain connections with sendfile(2). Dotfiles such as .git and .env are served
-and listed like all others. Links that lead out of DIR, and files that are
-neither regular nor directories, are not served.
+and listed like all others. Links that lead out of DIR, or begin with a slash, and
+files that are neither regular nor directories, are not served.
 
 The first line on the standard output is the URL. Each request is a line of the
-log on the standard error: method, path, status, bytes, duration, remote, proto.
+log on the standard error: method, path, status, bytes of the body, duration (in
+nanoseconds with --log json), remote, proto. What net/http refuses itself, because
+it is malformed or its head is too large, is neither logged nor counted.
 ` + webserver.MetricsPath + ` has counts and durations of requests, the driver's and Go's own
 metrics, in Prometheus' text format. Whoever can reach the server can read it,
 and it hides a file of that name.

@@ -58,7 +58,8 @@ func Start(load Load) (*Work, error) {
 		if err != nil {
 			return nil, errors.Join(err, w.Stop())
 		}
-		w.running.Go(func() { w.write(f) })
+		removed := os.Remove(f.Name()) == nil // at once and while it is open, so that nothing can leave it behind
+		w.running.Go(func() { w.write(f, removed) })
 	}
 	return w, nil
 }
@@ -86,8 +87,7 @@ func (w *Work) compute(burst time.Duration) {
 	}
 }
 
-func (w *Work) write(f *os.File) {
-	removed := os.Remove(f.Name()) == nil // while it is open, so that nothing can leave it behind
+func (w *Work) write(f *os.File, removed bool) {
 	buf := make([]byte, fsyncSize)
 	for !w.over.Load() {
 		_, err := f.WriteAt(buf, 0)

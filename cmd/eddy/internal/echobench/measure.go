@@ -30,6 +30,12 @@ func (c Commands) Run(ctx context.Context, work Work) (s Sample, backend string,
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(work.SocketDir)) }()
 	}
+	if work.Fsync > 0 {
+		if work.FsyncDir, err = os.MkdirTemp(work.FsyncDir, ".eddy-bench-fsync-"); err != nil {
+			return s, "", err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(work.FsyncDir)) }()
+	}
 	limit := work.Warmup + work.Length + measurePatience
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the measurement hangs: not done after %v", limit))
 	defer cancel()

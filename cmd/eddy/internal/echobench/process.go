@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eddyio/eddy/cmd/eddy/internal/group"
 )
 
 // child is a process of a measurement: it is told things on its standard input, and says things, a line each.
@@ -34,6 +36,7 @@ func startChild(ctx context.Context, args []string, where placement, procs int) 
 		return nil, err
 	}
 	c := &child{cmd: exec.CommandContext(ctx, self, args...), ctx: ctx}
+	group.Own(c.cmd)
 	c.cmd.Env = os.Environ()
 	if procs > 0 {
 		c.cmd.Env = append(c.cmd.Env, "GOMAXPROCS="+strconv.Itoa(procs))

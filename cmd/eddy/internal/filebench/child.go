@@ -8,9 +8,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eddyio/eddy/cmd/eddy/internal/group"
 )
 
 // childPatience is how much longer than planned a measurement may take before it counts as hanging.
@@ -21,8 +24,14 @@ const threadsEvery = 20 * time.Millisecond
 
 // RunChild carries out work in a new process of this program: args make it call [Measure] and write what it returns
 // as JSON.
-func RunChild(ctx context.Context, args []string, work Work, procs int) (Sample, error) {
-	var sample Sample
+func RunChild(ctx context.Context, args []string, work Work, procs int) (sample Sample, err error) {
+	if work.Fsync > 0 {
+		// Here and not in the child, which is ended without a chance to clean up.
+		if work.FsyncDir, err = os.MkdirTemp(filepath.Dir(work.Path), ".eddy-bench-fsync-"); err != nil {
+			return sample, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(work.FsyncDir)) }()
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return sample, err
@@ -37,6 +46,7 @@ func RunChild(ctx context.Context, args []string, work Work, procs int) (Sample,
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(order), &stdout, &stderr
+	group.Own(cmd)
 	cmd.Env = os.Environ()
 	if procs > 0 {
 		cmd.Env = append(cmd.Env, "GOMAXPROCS="+strconv.Itoa(procs))

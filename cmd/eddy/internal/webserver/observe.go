@@ -19,6 +19,9 @@ func observe(next http.Handler, log *slog.Logger, m *metrics) http.Handler {
 		// Deferred, so that a handler that gives up with a panic is seen too.
 		defer func() {
 			took := time.Since(began)
+			if r.Method == http.MethodHead {
+				rec.bytes = 0 // what the handler wrote, net/http has dropped
+			}
 			m.countRequest(r.Method, rec.code(), rec.bytes, took)
 			log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 				slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.code()),
