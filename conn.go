@@ -123,7 +123,7 @@ func (c *Conn) WriteContext(ctx context.Context, p []byte) (int, error) {
 // connections, such as this one, net.Buffers.WriteTo makes one Write per
 // buffer, and so does io.Copy from a *net.Buffers; [Conn.ReadFrom] does not.
 func (c *Conn) WriteBuffers(v *net.Buffers) (int64, error) {
-	if !c.ok() {
+	if !c.ok() || v == nil {
 		return 0, syscall.EINVAL
 	}
 	n, err := c.t.writeBuffers(v)

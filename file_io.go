@@ -193,10 +193,11 @@ func (f *File) unlockCursor() { <-f.cursor }
 func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
 
 // ReadFrom copies from r until io.EOF and returns the number of bytes copied,
-// like os.File.ReadFrom. It uses copy_file_range(2) or splice(2) if r is a
-// *os.File, a *File, a *Conn or a connection of package net, also inside an
-// *io.LimitedReader, both ends allow it, and no write deadline is set. The
-// portable backend reads and writes what comes from a *Conn.
+// like os.File.ReadFrom. It uses copy_file_range(2) if r is a regular file (*os.File
+// or *File), and splice(2) if r is a *Conn or a TCP or Unix connection of package
+// net, either also inside an *io.LimitedReader, both ends allow it, and no write
+// deadline is set. What comes from a *Conn of the portable backend is read and
+// written.
 func (f *File) ReadFrom(r io.Reader) (int64, error) {
 	if f.writesEnd() {
 		return io.Copy(onlyWriter{f}, r)
@@ -205,6 +206,10 @@ func (f *File) ReadFrom(r io.Reader) (int64, error) {
 		return n, err
 	}
 	return lending(r, func(r io.Reader) (int64, error) {
+		source, _ := limited(r)
+		if f != nil && f.kind != kindStream && !isRegular(source) {
+			return io.Copy(onlyWriter{f}, r) // which Close ends, however long r takes
+		}
 		return delegate(f, "write", func(file *os.File) (int64, error) { return file.ReadFrom(r) })
 	})
 }

@@ -78,6 +78,10 @@ func (l *loop) start(after func()) error {
 		err := conn.Read(func(uintptr) bool { return !l.turn() })
 		if !errors.Is(err, os.ErrDeadlineExceeded) { // which is stop's
 			l.fail = errors.Join(l.fail, err)
+			// Nobody turns it any more: who waits is told, and who comes later.
+			over, cancel := context.WithCancel(context.Background())
+			cancel()
+			l.handle.Drain(over)
 		}
 	}()
 	return nil

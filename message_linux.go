@@ -229,8 +229,14 @@ func (s *packetSocket) canCut(size int) error {
 		return unix.EINVAL
 	}
 	if !s.outgoing.cuts {
-		if _, err := unix.GetsockoptInt(s.fd, unix.SOL_UDP, unix.UDP_SEGMENT); err != nil {
-			return lacksOffload("UDP_SEGMENT")
+		err := s.use(func(fd int) error { // the number may be anybody's after Close
+			if _, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT); err != nil {
+				return lacksOffload("UDP_SEGMENT")
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		s.outgoing.cuts = true
 	}

@@ -150,8 +150,9 @@ func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
 	if n == 0 && s.kind&endsAtZero != 0 {
 		return 0, io.EOF
 	}
-	// Urgent data, which Priority announces, make reads stop early, too.
-	if n < size && s.kind&shortIsAll != 0 && !seen.Ready(driver.Reading).IsPriority() {
+	// Urgent data make reads stop early, too; Priority, which announces them, stays,
+	// and leads to another read.
+	if n < size && s.kind&shortIsAll != 0 {
 		s.io().Clear(seen, poll.ReadyReadable)
 	}
 	return n, nil
@@ -447,10 +448,12 @@ func (s *socket) Close() error {
 	if a := s.apart.Load(); a != nil {
 		s.endApart(a)
 	}
-	err := unix.Close(s.fd)
 	s.uses.Unlock()
 	s.writes.Unlock()
 	s.reads.Unlock()
+	// Whoever gets a lock from now on sees that Close was called, and need not
+	// wait while close(2) lingers.
+	err := unix.Close(s.fd)
 	s.loop.sockets.Add(-1)
 	if err != nil {
 		return s.fail("close", os.NewSyscallError("close", err))

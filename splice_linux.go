@@ -170,11 +170,7 @@ func (s *socket) spliceTo(w io.Writer, limit int64) (written int64, handled bool
 		return splice(s, to, limit)
 	}
 	if f, ok := w.(*File); ok {
-		if f.writesEnd() || f.acquire("write") != nil {
-			return 0, false, nil // Write tells
-		}
-		defer f.release()
-		w = f.file
+		return f.splice(s, limit)
 	}
 	if to := plainFileOf(w); to != nil {
 		return splice(s, to, limit)
@@ -186,16 +182,60 @@ func (s *socket) spliceTo(w io.Writer, limit int64) (written int64, handled bool
 // and another way is needed.
 func (f *File) spliceFrom(r io.Reader) (written int64, handled bool, err error) {
 	source, limit := limited(r)
-	from := socketOf(source)
-	if from == nil {
-		return 0, false, nil
+	if from := socketOf(source); from != nil && from.kind&isStream != 0 {
+		written, handled, err = f.splice(from, limit)
+	} else if from := stdStreamOf(source); from != nil {
+		written, handled, err = f.splice(from, limit)
 	}
-	written, handled, err = from.spliceTo(f, limit)
 	runtime.KeepAlive(r)
 	if limit, ok := r.(*io.LimitedReader); ok {
 		limit.N -= written
 	}
 	return written, handled, f.fail("write", err)
+}
+
+// splice writes what a connection receives, up to limit bytes, until its end, from
+// the file's own offset on. It reports false if it has done nothing and another way
+// is needed.
+func (f *File) splice(from spliceSource, limit int64) (written int64, handled bool, err error) {
+	if f == nil || f.writesEnd() || f.acquire("write") != nil {
+		return 0, false, nil // Write tells
+	}
+	to := plainFileOf(f.file)
+	f.release()
+	if to == nil {
+		return 0, false, nil
+	}
+	return splice(from, &spliceFile{f, to}, limit)
+}
+
+// spliceFile is a File as a target. It can be closed, or given a deadline, while the
+// source has nothing.
+type spliceFile struct {
+	*File
+	plain *plainFile
+}
+
+// takes implements spliceTarget.
+func (f *spliceFile) takes(p *splicePipe) bool { return f.plain.takes(p) }
+
+// drain implements spliceTarget.
+func (f *spliceFile) drain(p *splicePipe) error {
+	if err := f.acquire("write"); err != nil {
+		return err
+	}
+	defer f.release()
+	if !f.writesEnd() {
+		return f.plain.drain(p)
+	}
+	buf := make([]byte, p.full) // what a splice waits for cannot be abandoned
+	n, err := unix.Read(p.read, buf)
+	if err != nil {
+		return os.NewSyscallError("read", err)
+	}
+	written, err := f.Write(buf[:n])
+	p.full -= written
+	return err
 }
 
 // socketOf is the socket behind a reader, or nil.

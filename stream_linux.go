@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -70,33 +71,37 @@ func (s *socket) readFrom(r io.Reader) (int64, error) {
 	if v, ok := r.(*net.Buffers); ok {
 		return s.writeBuffers(v)
 	}
-	n, err := s.copyFrom(r)
-	if err != nil {
+	n, handled, err := s.copyFrom(r)
+	if !handled {
+		n, err = io.Copy(onlyWriter{s}, r)
+	}
+	if err != nil && (handled || s.isTCP()) {
 		err = s.fail("readfrom", err)
 	}
 	return n, err
 }
 
-// copyFrom does it by the best way there is.
-func (s *socket) copyFrom(r io.Reader) (int64, error) {
+// isTCP tells whether such a connection of package net has ReadFrom and WriteTo,
+// which name themselves in errors.
+func (s *socket) isTCP() bool { return strings.HasPrefix(s.network, "tcp") }
+
+// copyFrom does it by a system call, if there is one for it.
+func (s *socket) copyFrom(r io.Reader) (int64, bool, error) {
 	source, limit := limited(r)
 	n, handled, err := s.spliceFrom(source, limit)
 	if !handled {
 		n, handled, err = s.sendfile(source, limit)
 	}
-	if !handled {
-		return io.Copy(onlyWriter{s}, r)
-	}
-	if limit, ok := r.(*io.LimitedReader); ok {
+	if limit, ok := r.(*io.LimitedReader); ok && handled {
 		limit.N -= n
 	}
-	return n, err
+	return n, handled, err
 }
 
 // writeTo implements transport.
 func (s *socket) writeTo(w io.Writer) (int64, error) {
 	n, err := s.copyTo(w)
-	if err != nil {
+	if err != nil && s.isTCP() {
 		err = s.fail("writeto", err)
 	}
 	return n, err
