@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
 )
 
 // listening is a listening socket in a loop's registry. Its readiness stays until
@@ -32,49 +33,48 @@ type listening struct {
 
 // accept implements acceptor.
 func (l *listening) accept() (transport, error) {
+	var peer sys.Name
 	l.reads.Lock()
-	fd, peer, err := l.next()
+	fd, err := l.next(&peer)
 	l.reads.Unlock()
 	if err != nil {
 		return nil, l.failSet("accept", err)
 	}
-	return l.admit(fd, peer)
+	return l.admit(fd, &peer)
 }
 
 // next accepts one. A connection that was aborted while it waited is nobody's
 // error. The caller holds reads.
-func (l *listening) next() (fd int, peer unix.Sockaddr, err error) {
-	err = l.attempt(driver.Reading, func() (err error) {
-		fd, peer, err = unix.Accept4(l.fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if err == unix.ECONNABORTED {
-			err = unix.EINTR // which means: again
+func (l *listening) next(peer *sys.Name) (fd int, err error) {
+	err = l.attempt(driver.Reading, func() error {
+		var errno syscall.Errno
+		fd, errno = sys.Accept(l.fd, peer)
+		if errno == unix.ECONNABORTED {
+			errno = unix.EINTR // which means: again
 		}
-		return err
+		return errnoError(errno)
 	})
-	if _, ok := err.(syscall.Errno); ok {
-		err = os.NewSyscallError("accept4", err)
-	}
-	return fd, peer, err
+	return fd, wrapErrno("accept4", err)
 }
 
 // admit puts a new connection in one of the loops. The options std sets were
 // inherited from the listening socket.
-func (l *listening) admit(fd int, peer unix.Sockaddr) (transport, error) {
+func (l *listening) admit(fd int, peer *sys.Name) (transport, error) {
 	loop, err := l.loops.pick(l.driver)
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, l.failSet("accept", err)
 	}
 	kind := l.kind
-	if kind&shortIsAll == 0 && kind&isStream != 0 {
-		kind = kindOf(fd, l.network) // of MPTCP sockets, most become TCP
+	if kind&shortIsAll == 0 && isPlainTCP(fd, l.network) {
+		kind |= shortIsAll // of MPTCP sockets, most become TCP
 	}
-	local, err := unix.Getsockname(fd)
-	if err != nil {
+	var local sys.Name
+	if errno := sys.LocalName(fd, &local); errno != 0 {
 		_ = unix.Close(fd)
-		return nil, l.failSet("accept", os.NewSyscallError("getsockname", err))
+		return nil, l.failSet("accept", os.NewSyscallError("getsockname", errno))
 	}
-	s, err := loop.open(fd, kind, l.network, addressOf(l.network, local), addressOf(l.network, peer))
+	s, err := loop.open(fd, kind, l.network, addressOf(l.network, &local), addressOf(l.network, peer))
 	if err != nil {
 		return nil, l.failSet("accept", err)
 	}

@@ -66,10 +66,15 @@ func kindOf(fd int, network string) socketKind {
 	case socketType == unix.SOCK_SEQPACKET:
 		kind = endsAtZero
 	}
-	if kind&isStream != 0 && strings.HasPrefix(network, "tcp") && protocolOf(fd) == unix.IPPROTO_TCP {
+	if isPlainTCP(fd, network) {
 		kind |= shortIsAll
 	}
 	return kind
+}
+
+// isPlainTCP tells whether a socket of the network is one of TCP, not of MPTCP.
+func isPlainTCP(fd int, network string) bool {
+	return strings.HasPrefix(network, "tcp") && protocolOf(fd) == unix.IPPROTO_TCP
 }
 
 func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, error) {
@@ -77,14 +82,15 @@ func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, err
 	if err != nil {
 		return nil, err
 	}
-	connected := false
-	if isDatagrams(c) {
+	packets, connected := isDatagrams(c), false
+	if packets {
 		_, connected = origin(c.(net.PacketConn))
 	}
 	s, err := loop.take(c, c.Close, network, c.LocalAddr(), c.RemoteAddr())
 	if err != nil {
 		return nil, err
 	}
+	s.parting.always = packets
 	if connected {
 		s.kind |= refusesAddress
 	}
@@ -106,6 +112,7 @@ func (l *linux) adoptListener(d *Driver, n net.Listener, network string, keepAli
 	if err != nil {
 		return nil, err
 	}
+	socket.parting.always = true
 	listening := &listening{socket: socket, driver: d, loops: &l.loops, keepAlive: keepAlive}
 	if strings.HasPrefix(network, "tcp") {
 		// The connections inherit them, unless the listening socket has none: one

@@ -13,6 +13,7 @@ import (
 
 	"github.com/eddyio/eddy/driver"
 	"github.com/eddyio/eddy/internal/sys"
+	"github.com/eddyio/eddy/poll"
 )
 
 // apart is a socket's own place in Go's poller, where its reader waits as long as
@@ -35,8 +36,12 @@ import (
 //	         sockets
 //	apart    nobody else has events, and replies are quick  in loop, on the way
 //	                                                        to being solo
-//	apart    it is waited for by other than a plain read,   in loop
-//	         or the driver shuts down
+//	apart    it turns out to be readable with nothing to    in loop
+//	         read, or the driver shuts down
+//
+// Sockets of datagrams and listening sockets are apart from the first wait on: one
+// of them does the work of many connections, and no loop has to find others beside
+// it. Only the last row is for them, too.
 //
 // It is made, used and closed by whoever holds the socket's reads. Others only
 // rouse who waits in it.
@@ -44,12 +49,18 @@ type apart struct {
 	file *os.File // a duplicate of the socket: what is in Go's poller stays there until it is closed
 	conn syscall.RawConn
 
-	// try reads into p, and keeps what recvfrom(2) said.
-	try   func(uintptr) bool
-	p     []byte
-	n     int
-	errno syscall.Errno
-	tries int
+	// receive reads into p, and keeps what recvfrom(2) said.
+	receive func(uintptr) bool
+	p       []byte
+	n       int
+	errno   syscall.Errno
+
+	// look looks whether there is something to read, and if so, says that it has
+	// found that at once, without having slept.
+	look  func(uintptr) bool
+	found bool
+
+	tries int // of either
 
 	// Since the last review:
 	waits     int
@@ -62,6 +73,7 @@ type apart struct {
 type parting struct {
 	waits         int32
 	events, turns uint32 // of all loops, at the first of them, as far as there is room
+	always        bool
 }
 
 const (
@@ -144,10 +156,15 @@ func newApart(fd int) (*apart, error) {
 	if err != nil {
 		return nil, errors.Join(err, a.file.Close())
 	}
-	a.try = func(fd uintptr) bool {
+	a.receive = func(fd uintptr) bool {
 		a.tries++
 		a.n, a.errno = sys.Receive(int(fd), a.p)
 		return a.errno != unix.EAGAIN
+	}
+	a.look = func(fd uintptr) bool {
+		a.tries++
+		a.found = a.tries == 1 && sys.IsReadable(int(fd))
+		return a.found || a.tries > 1
 	}
 	return a, nil
 }
@@ -159,7 +176,7 @@ func (s *socket) considerParting() {
 	if p.waits == 1 {
 		p.events, p.turns = uint32(w.looped.Load()), uint32(w.turns.Load())
 	}
-	if partAtOnce {
+	if partAtOnce || p.always && p.waits > 0 {
 		s.part()
 		return
 	}
@@ -197,7 +214,7 @@ func (s *socket) part() {
 	}
 	a, err := newApart(s.fd)
 	if err == nil {
-		err = s.registration.Reregister(interestOf(true))
+		err = s.registration.Reregister(0, poll.Readable)
 	}
 	if err != nil { // for want of descriptors, say: the loop does as well
 		if a != nil {
@@ -226,29 +243,58 @@ func (s *socket) endApart(a *apart) {
 	_ = a.file.Close() // a duplicate: nothing is lost
 }
 
-// awaitApart waits for something to read, and reads it, as recvfrom(2) does; EAGAIN
-// says that there is other news. It reports false if the socket is in its loop
-// again, without having waited.
-func (s *socket) awaitApart(a *apart, p []byte) (n int, errno syscall.Errno, waited bool) {
-	if stay, pause := s.review(a); !stay {
+// receiveApart waits for something to read, and reads it, as recvfrom(2) does;
+// EAGAIN says that there is other news. It reports false if the socket is in its
+// loop again, without having waited.
+func (s *socket) receiveApart(a *apart, p []byte) (n int, errno syscall.Errno, waited bool) {
+	a.p, a.n, a.errno = p, 0, unix.EAGAIN
+	waited = s.awaitApart(a, a.receive, s.kind&isStream != 0)
+	a.p = nil
+	return a.n, a.errno, waited
+}
+
+// lookApart waits until there may be something to read, or there is other news. If
+// there was something at once, the readiness says so, and there may be more. It
+// reports false if the socket is in its loop again, without having waited.
+func (s *socket) lookApart(a *apart) (waited bool) {
+	a.found = false
+	waited = s.awaitApart(a, a.look, false)
+	if a.found {
+		s.io().Set(poll.ReadyReadable)
+	}
+	return waited
+}
+
+// distrust puts an apart socket that is readable with nothing to read, such as one
+// with messages in its error queue, back in its loop: Go's poller would not let it
+// sleep.
+func (s *socket) distrust() {
+	if a := s.apart.Load(); a != nil {
+		s.rejoin(a, -apartPause)
+	}
+}
+
+// awaitApart waits until try says that it has ended, or there is other news. It
+// reports false if the socket is in its loop again, without having waited.
+func (s *socket) awaitApart(a *apart, try func(uintptr) bool, maySolo bool) (waited bool) {
+	if stay, pause := s.review(a, maySolo); !stay {
 		s.rejoin(a, pause)
-		return 0, 0, false
+		return false
 	}
 	for !s.loop.watch.aparts.ended.Load() {
 		// Whoever rouses has changed this first.
 		seen := s.io().Readiness()
 		if seen.Ready(driver.Reading) != 0 || seen.Ended(driver.Reading) || seen.IsInterrupted(driver.Reading) {
-			return 0, unix.EAGAIN, true
+			return true
 		}
-		a.p, a.tries = p, 0
-		err := a.conn.Read(a.try)
-		a.p = nil
+		a.tries = 0
+		err := a.conn.Read(try)
 		if a.tries > 1 {
 			s.taken = 0 // it has slept
 		}
 		if err == nil {
 			s.loop.watch.happened(1)
-			return a.n, a.errno, true
+			return true
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
 			err = a.file.SetReadDeadline(time.Time{})
@@ -256,12 +302,11 @@ func (s *socket) awaitApart(a *apart, p []byte) (n int, errno syscall.Errno, wai
 		if err != nil {
 			// Go's poller gives up descriptors with nothing but an error, such
 			// as those with messages in their error queue.
-			s.rejoin(a, -apartPause)
-			return 0, 0, false
+			break
 		}
 	}
 	s.rejoin(a, -apartPause)
-	return 0, 0, false
+	return false
 }
 
 // rouse makes who waits for an apart socket look at its readiness, which the
@@ -276,10 +321,11 @@ func (s *socket) rouse(side driver.Side) {
 }
 
 // review counts a wait, and reports whether the socket is to stay apart; if not,
-// after how many waits in its loop it may part again.
-func (s *socket) review(a *apart) (stay bool, pause int32) {
+// after how many waits in its loop it may part again. One that may be solo leaves
+// in order to be.
+func (s *socket) review(a *apart, maySolo bool) (stay bool, pause int32) {
 	w := s.loop.watch
-	if partAtOnce {
+	if partAtOnce || s.parting.always {
 		return true, 0
 	}
 	if w.crowded() {
@@ -294,7 +340,7 @@ func (s *socket) review(a *apart) (stay bool, pause int32) {
 	alone, now := !a.disturbed, sinceStart()
 	age := now - a.since
 	a.waits, a.disturbed, a.since = 0, false, now
-	if alone && age < apartReview*soloWait && !s.loop.noGate {
+	if maySolo && alone && age < apartReview*soloWait && !s.loop.noGate {
 		return false, -2 * soloStreak
 	}
 	return runtime.GOMAXPROCS(0) > 1, -apartPause

@@ -53,11 +53,11 @@ func TestSocketsWaitApartThoughGoroutinesCompute(t *testing.T) {
 	}
 	s.waits(2*apartStreak, 1)
 	a := s.apart.Load()
-	if stay, _ := s.review(a); !stay {
+	if stay, _ := s.review(a, true); !stay {
 		t.Fatal("rejoined without a reason")
 	}
 	w.occupancy.computing.Store(true)
-	if stay, pause := s.review(a); stay || pause != 0 {
+	if stay, pause := s.review(a, true); stay || pause != 0 {
 		t.Errorf("stays apart %v, pause %d; want it back in its loop", stay, pause)
 	}
 }
@@ -75,7 +75,7 @@ func TestCrowdStaysApart(t *testing.T) {
 		s.undisturbed(w) // from here on
 		for range apartReview {
 			w.events.Add(events / apartReview)
-			if stay, pause = s.review(a); !stay {
+			if stay, pause = s.review(a, true); !stay {
 				return
 			}
 		}
@@ -129,4 +129,45 @@ func TestApartSocketsTakeAllDescriptors(t *testing.T) {
 	if real.most < 1 || real.most > apartMost {
 		t.Errorf("room for %d", real.most)
 	}
+}
+
+// Sockets of datagrams and listeners part at once, and stay whatever happens.
+func TestListenerIsLeftToItsLoop(t *testing.T) {
+	PartInTime(t)
+	s := newParting(t)
+	s.parting.always = true
+	w := s.loop.watch
+	w.occupancy.computing.Store(true)
+	w.occupancy.busy.Store(true)
+	w.rounds.behind.Store(true)
+	s.loop.sockets.Store(apartFew + 1)
+	if s.waits(1, 100); s.apart.Load() == nil {
+		t.Fatal("still in its loop")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 2 * apartReview {
+		if stay, _ := s.review(s.apart.Load(), false); !stay {
+			t.Fatal("rejoined")
+		}
+	}
+}
+
+// A socket that is alone leaves its place apart in order to become solo, which only
+// plain reads do.
+func TestSocketRejoinsForNothing(t *testing.T) {
+	PartInTime(t)
+	s := newParting(t)
+	s.waits(2*apartStreak, 1)
+	a := s.apart.Load()
+	for range 2 * apartReview {
+		if stay, _ := s.review(a, false); !stay {
+			t.Fatal("rejoined in order to be solo, which it cannot be")
+		}
+	}
+	for range apartReview {
+		if stay, _ := s.review(a, true); !stay {
+			return
+		}
+	}
+	t.Error("stays apart though it is alone")
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/eddyio/eddy/internal/sys"
 )
 
 // On 32-bit systems the number of sockets so far is no int.
@@ -74,8 +76,9 @@ func TestAcceptAsksForInterfacesEachTime(t *testing.T) {
 		delete(zones.names, index)
 		zones.mu.Unlock()
 	}()
-	name := &unix.SockaddrInet6{ZoneId: index, Port: 1, Addr: netip.MustParseAddr("fe80::1").As16()}
-	if got := addressOf("tcp", name).String(); got != "[fe80::1%made-up]:1" {
+	var name sys.Name
+	name.SetInet6(netip.MustParseAddr("fe80::1").As16(), 1, index)
+	if got := addressOf("tcp", &name).String(); got != "[fe80::1%made-up]:1" {
 		t.Errorf("the address is %s, which is not what is known of its interface", got)
 	}
 }

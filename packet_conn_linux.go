@@ -37,6 +37,7 @@ func (l *linux) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) 
 	if err != nil {
 		return nil, err
 	}
+	s.parting.always = true
 	return &packetSocket{socket: s, family: familyOf(s.fd), connected: connected}, nil
 }
 

@@ -23,7 +23,7 @@ func newStalledLoop(t *testing.T, registration *driver.Registration) (l *loop, f
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.handle.RegisterAt(registration, pair[0], poll.Readable); err != nil {
+	if err := l.handle.RegisterAt(registration, pair[0], poll.Readable|poll.Priority); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -34,6 +34,7 @@ type socket struct {
 	taken        int           // bytes read since the last sleep; guarded by reads
 	lucky        time.Duration // since when looks have found something; guarded by reads
 	kind         socketKind
+	roomTold     bool // the loop is told of room to write; guarded by writes
 	network      string
 	local        net.Addr
 	remote       net.Addr
@@ -71,9 +72,10 @@ const maxSend = 1 << 30
 // on, and closed if that fails.
 func (l *loop) open(fd int, kind socketKind, network string, local, remote net.Addr) (*socket, error) {
 	s := &socket{loop: l, fd: fd, kind: kind, network: network, local: local, remote: remote}
-	// A new connection can be written to, and more often than not read from.
+	// A new connection can be written to, and more often than not read from. Of room
+	// the loop is told when somebody waits for it, see wait.
 	s.registration.IO().Set(poll.ReadyReadable | poll.ReadyWritable)
-	err := l.handle.RegisterAt(&s.registration, fd, interestOf(false))
+	err := l.handle.RegisterAt(&s.registration, fd, poll.Readable|poll.Priority)
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("epoll_ctl", err)
@@ -162,7 +164,7 @@ func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
 // EAGAIN says that it has not.
 func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
 	if a := s.apart.Load(); a != nil {
-		if n, errno, waited := s.awaitApart(a, p); waited {
+		if n, errno, waited := s.receiveApart(a, p); waited {
 			return n, errno
 		}
 	}
@@ -178,41 +180,54 @@ func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
 	}
 	s.taken, s.lucky = 0, 0
 	s.wait(driver.Reading)
-	if s.kind&isStream != 0 {
-		s.waited()
-	}
+	s.waited()
 	return 0, unix.EAGAIN
 }
 
-// wait sleeps until there is news. The caller holds the side's lock.
+// wait sleeps until there is news. The caller holds the side's lock, and the loop is
+// told of its data.
+//
+// Only who waits for room makes the loop be told of it. A new socket has room, and
+// what is not TCP has news of it whenever something that was sent has left: a Unix
+// socket with each read of its peer, one of UDP with each datagram.
 func (s *socket) wait(side driver.Side) {
-	if side == driver.Reading {
-		s.join()
+	if side == driver.Writing && !s.roomTold {
+		// It fails only for a socket that is closed, or shut down with its driver.
+		s.roomTold = s.registration.Reregister(poll.Writable, 0) == nil
 	}
 	if s.io().Wait(side) {
 		s.loop.waking.Store(false)
 	}
-}
-
-// join puts a socket in its loop of whose data the loop is not told.
-func (s *socket) join() {
-	if s.solo.on {
-		s.leaveSolo(-soloPause)
-	}
-	if a := s.apart.Load(); a != nil {
-		s.rejoin(a, 0)
+	if side == driver.Writing && s.kind&shortIsAll == 0 {
+		s.roomTold = false
+		_ = s.registration.Reregister(0, poll.Writable)
 	}
 }
 
-// waited counts a wait in the loop, and takes the socket out of it when it is
+// waited counts a read's wait in the loop, and takes the socket out of it when it is
 // time.
 func (s *socket) waited() {
-	if !s.loop.noGate {
+	if s.kind&isStream != 0 && !s.loop.noGate {
 		s.considerSolo()
 	}
 	if partAtOnce || s.solo.streak <= 0 && !s.solo.on {
 		s.considerParting() // else it may be about to be solo
 	}
+}
+
+// awaitNews waits for news to read, for other calls than recvfrom(2). It reports
+// whether to make the call though the readiness does not tell of anything, and
+// whether that has to find something.
+func (s *socket) awaitNews() (atOnce, sure bool) {
+	if a := s.apart.Load(); a != nil && s.lookApart(a) {
+		return true, a.found
+	}
+	if s.solo.on {
+		s.leaveSolo(-soloPause)
+	}
+	s.wait(driver.Reading)
+	s.considerParting()
+	return false, false
 }
 
 // lookAgain is what a reader does on a saturated machine before it sleeps. It
@@ -404,19 +419,27 @@ func (s *socket) attempt(side driver.Side, f func() error) error {
 func (s *socket) repeat(side driver.Side, atOnce bool, f func() error) error {
 	io := s.io()
 	stale := [2]poll.Ready{notReadable, notWritable}[side]
+	sure := false
 	for {
 		seen := io.Readiness()
 		if seen.Ended(side) || seen.IsInterrupted(side) {
 			return s.ended(seen, side, 1)
 		}
 		if !atOnce && seen.Ready(side) == 0 {
-			s.wait(side)
+			if side == driver.Reading {
+				atOnce, sure = s.awaitNews()
+			} else {
+				s.wait(side)
+			}
 			continue
 		}
 		atOnce = false
 		switch err := f(); err {
 		case unix.EAGAIN:
 			io.Clear(seen, stale)
+			if sure {
+				s.distrust()
+			}
 		case unix.EINTR:
 		default:
 			return err

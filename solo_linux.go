@@ -47,15 +47,6 @@ const (
 	soloHold   = 100 * time.Microsecond // of waiting in the kernel
 )
 
-// interestOf is what a loop is told of a socket; of one that waits for its data
-// without the loop, only the rest.
-func interestOf(alone bool) poll.Interest {
-	if alone {
-		return poll.Writable
-	}
-	return poll.Readable | poll.Writable | poll.Priority
-}
-
 // reply waits for the reply to a solo socket, and reports whether it has come; if
 // so, it may have read it, or EAGAIN says that it has not. If it has not come, the
 // socket is in its loop again.
@@ -109,7 +100,7 @@ func (s *socket) considerSolo() {
 }
 
 func (s *socket) enterSolo() {
-	if s.registration.Reregister(interestOf(true)) != nil {
+	if s.registration.Reregister(0, poll.Readable) != nil {
 		s.loop.watch.solos.Add(-1)
 		return
 	}
@@ -128,7 +119,7 @@ func (s *socket) leaveSolo(streak int16) {
 // meanwhile.
 func (s *socket) tellLoop() {
 	// It fails only for a socket that is closed, or shut down with its driver.
-	_ = s.registration.Reregister(interestOf(false))
+	_ = s.registration.Reregister(poll.Readable, 0)
 }
 
 // enterSolo reports whether one more socket may be solo: each occupies a

@@ -20,11 +20,12 @@ import (
 // It can be embedded in a larger structure, so that all of a connection's state
 // lies together; see Handle.RegisterAt.
 type Registration struct {
-	io    ScheduledIO
-	set   *registrations
-	fd    int
-	key   slab.Key
-	ended bool // guarded by set.mu
+	io       ScheduledIO
+	set      *registrations
+	fd       int
+	key      slab.Key
+	ended    bool          // guarded by set.mu
+	interest poll.Interest // guarded by set.mu
 }
 
 // registrations is all of them, found by token. A slot is vacated at the start
@@ -73,6 +74,7 @@ func (h *Handle) RegisterAt(r *Registration, fd int, interest poll.Interest) err
 		set.slots.Remove(key)
 		return err
 	}
+	r.interest = interest
 	set.counters.registrations.Add(1)
 	return nil
 }
@@ -196,9 +198,11 @@ func (r *Registration) TryIO(interest poll.Interest, f func() error) error {
 // after the event are kept.
 func (r *Registration) ClearReady(e ReadyEvent) { r.io.clearReadiness(e) }
 
-// Reregister changes what the descriptor is watched for. What it is ready for at
-// that moment is announced anew. It returns fs.ErrClosed after Deregister.
-func (r *Registration) Reregister(interest poll.Interest) error {
+// Reregister changes what the descriptor is watched for: add is added, and drop
+// taken away; something has to be left. What it is ready for at that moment is
+// announced anew. Errors: poll.ErrInvalidInterest, fs.ErrClosed after Deregister,
+// ErrShutdown.
+func (r *Registration) Reregister(add, drop poll.Interest) error {
 	s := r.set
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,7 +212,12 @@ func (r *Registration) Reregister(interest poll.Interest) error {
 	if s.closed {
 		return ErrShutdown
 	}
-	return s.registry.Reregister(poll.SourceFd(r.fd), poll.Token(r.key), interest)
+	interest := r.interest&^drop | add
+	err := s.registry.Reregister(poll.SourceFd(r.fd), poll.Token(r.key), interest)
+	if err == nil {
+		r.interest = interest
+	}
+	return err
 }
 
 // Deregister takes the descriptor out of the registry and wakes everybody who

@@ -519,3 +519,49 @@ func TestSlotsOfEndedRegistrationsPileUpWithoutEvents(t *testing.T) {
 		}
 	}
 }
+
+// What a descriptor is watched for changes by what is added and what is dropped, and
+// what it is ready for is announced anew.
+func TestReregisterForgetsTheRest(t *testing.T) {
+	d, h := newStill(t)
+	a, b := sockets(t)
+	if _, err := unix.Write(b, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	r := watch(t, h, a, poll.Readable)
+	for step, c := range []struct {
+		add, drop poll.Interest
+		want      poll.Ready
+	}{
+		{poll.Writable, 0, poll.ReadyReadable | poll.ReadyWritable},
+		{0, poll.Readable, poll.ReadyWritable},
+		{poll.Priority, poll.Writable, 0},
+		{poll.Readable, 0, poll.ReadyReadable},
+		{poll.Readable, poll.Readable, poll.ReadyReadable},
+	} {
+		io := r.IO()
+		io.Clear(io.Readiness(), ^poll.Ready(0))
+		if err := r.Reregister(c.add, c.drop); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Turn(0); err != nil {
+			t.Fatal(err)
+		}
+		seen := io.Readiness()
+		if got := seen.Ready(driver.Reading) | seen.Ready(driver.Writing); got != c.want {
+			t.Errorf("step %d: ready for %v, want %v", step, got, c.want)
+		}
+	}
+	if err := r.Reregister(0, poll.Readable|poll.Priority); !errors.Is(err, poll.ErrInvalidInterest) {
+		t.Errorf("nothing left: %v", err)
+	}
+	if err := r.Reregister(poll.Writable, 0); err != nil {
+		t.Errorf("after an error: %v", err)
+	}
+	if err := r.Deregister(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Reregister(poll.Readable, 0); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Deregister: %v", err)
+	}
+}

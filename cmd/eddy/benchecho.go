@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,8 @@ const echoExamples = `  eddy bench echo                                         
   eddy bench echo --pin --conns 64 --http                   net/http, keep-alive
   eddy bench echo --pin --conns 64,200 --idle 0,19700       19900 connections, of which 200 are active
   eddy bench echo --conns 1 --idle 10000                    memory of an idle connection
-  eddy bench echo --network unix`
+  eddy bench echo --network unix
+  eddy bench echo --network udp --conns 1,8,64              one socket for all`
 
 func (f *benchEchoFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
@@ -107,7 +109,7 @@ func (f *benchEchoFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.depth, "depth", 1, "requests that are sent together")
 	flags.BoolVar(&f.stream, "stream", false, "requests of 1 MiB")
 	flags.BoolVar(&f.http, "http", false, "net/http's server on the sockets instead of an echo")
-	flags.StringVar(&f.network, "network", "tcp", "tcp or unix")
+	flags.StringVar(&f.network, "network", "tcp", "tcp, unix, or udp: one socket and one goroutine for all")
 	flags.Float64Var(&f.seconds, "seconds", 1, "length of each measurement in `seconds`")
 	flags.Float64Var(&f.warmup, "warmup", 0.3, "how long each measurement runs before it counts, in `seconds`")
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each measurement is made; medians are shown")
@@ -139,8 +141,12 @@ func (f *benchEchoFlags) check(cmd *cobra.Command) error {
 	switch {
 	case f.burst < 10*time.Microsecond || f.burst > time.Minute:
 		return usagef("--burst %v: it must be from 10us to 1m", f.burst)
-	case f.network != "tcp" && f.network != "unix":
-		return usagef("--network %q: there are tcp and unix", f.network)
+	case f.network != "tcp" && f.network != "unix" && f.network != "udp":
+		return usagef("--network %q: there are tcp, unix and udp", f.network)
+	case f.network == "udp" && (f.http || f.stream || f.depth != 1 || changed("idle")):
+		return usagef("--network udp does not go with --http, --stream, --depth or --idle")
+	case f.network == "udp" && slices.Max(f.conns)*(f.size+datagramCost) > datagramRoom:
+		return usagef("--network udp: %d datagrams of %d bytes at a time might get lost, which nobody would send again", slices.Max(f.conns), f.size)
 	case f.stream && (changed("size") || changed("depth")):
 		return usagef("--stream has a size and depth of its own")
 	case f.http && (changed("size") || f.stream):
@@ -249,7 +255,11 @@ func (r *echoReport) writeText(w io.Writer, plan *echobench.Plan) error {
 	if r.Depth > 1 {
 		what += fmt.Sprintf(", %d at a time", r.Depth)
 	}
-	fmt.Fprintf(w, "%s over %s, a goroutine for each connection\n", what, r.Network)
+	who := "a goroutine for each connection"
+	if r.Network == "udp" {
+		who = "one socket and one goroutine for all"
+	}
+	fmt.Fprintf(w, "%s over %s, %s\n", what, r.Network, who)
 	machine := []string{r.Kernel, count(r.Processors, "processor")}
 	if r.Pinned {
 		machine = append(machine, "the server on one of them, the load generator on the others")

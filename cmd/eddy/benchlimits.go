@@ -14,6 +14,11 @@ const (
 	mostProcs       = 1 << 16
 	mostLoops       = 1 << 10 // eddy.Config.Loops
 
+	// The datagrams that are under way have to fit a socket's receive buffer, in which each takes more than its bytes:
+	// net.core.rmem_default is 208 KiB.
+	datagramRoom = 160 << 10
+	datagramCost = 1 << 10
+
 	// leastSeconds is the shortest measurement. Below it the clock's readings themselves are what is measured.
 	leastSeconds = 0.001
 	mostSeconds  = 3600

@@ -111,7 +111,7 @@ func TestWrongCommandLineLooksLikeFailure(t *testing.T) {
 		{"bench", "echo", "--idle=-1"}, {"bench", "echo", "--busy=-1"}, {"bench", "echo", "--rate=-5"}, {"bench", "echo", "--size=0"},
 		{"bench", "echo", "--size=99999999999"}, {"bench", "echo", "--size=1048576", "--depth=1024"}, {"bench", "echo", "--depth=0"},
 		{"bench", "echo", "--seconds=0"}, {"bench", "echo", "--seconds=NaN"}, {"bench", "echo", "--warmup=-1"}, {"bench", "echo", "--rounds=0"},
-		{"bench", "echo", "--network=udp"}, {"bench", "echo", "--burst=0"}, {"bench", "echo", "--burst=2"}, {"bench", "echo", "--fsync=-1"},
+		{"bench", "echo", "--network=unixgram"}, {"bench", "echo", "--network=udp", "--http"}, {"bench", "echo", "--network=udp", "--conns=1000"}, {"bench", "echo", "--burst=0"}, {"bench", "echo", "--burst=2"}, {"bench", "echo", "--fsync=-1"},
 		{"bench", "echo", "--procs=-1"}, {"bench", "echo", "--loops=-1"}, {"bench", "echo", "--stream", "--size=5"},
 		{"bench", "echo", "--stream", "--depth=5"}, {"bench", "echo", "--http", "--size=5"}, {"bench", "echo", "--http", "--stream"},
 		{"bench", "echo", "--backend=kqueue"},

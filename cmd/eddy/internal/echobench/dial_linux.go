@@ -14,15 +14,18 @@ const dialPatience = 30 * time.Second
 // dial makes a blocking connection. When it is closed it is reset, so that thousands of them do not stay behind in
 // TIME_WAIT for the next measurement.
 func dial(network, address string) (fd int, err error) {
-	family, target := unix.AF_UNIX, unix.Sockaddr(&unix.SockaddrUnix{Name: address})
-	if network == "tcp" {
+	family, kind, target := unix.AF_UNIX, unix.SOCK_STREAM, unix.Sockaddr(&unix.SockaddrUnix{Name: address})
+	if network == "udp" {
+		kind = unix.SOCK_DGRAM
+	}
+	if network != "unix" {
 		a, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return -1, err
 		}
 		family, target = unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
 	}
-	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err = unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}

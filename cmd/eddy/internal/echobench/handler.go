@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -76,7 +77,7 @@ func serveHTTP(l net.Listener) error {
 // as datagrams may be: its sender has no address or is gone.
 func ServePackets(c net.PacketConn, buffer int) error {
 	buf := make([]byte, buffer)
-	if udp, ok := c.(addrPorts); ok && c.LocalAddr().Network() == "udp" {
+	if udp, ok := c.(addrPorts); ok && strings.HasPrefix(c.LocalAddr().Network(), "udp") {
 		return servePackets(func() error {
 			n, from, err := udp.ReadFromUDPAddrPort(buf)
 			if err == nil {

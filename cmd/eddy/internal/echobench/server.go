@@ -51,7 +51,7 @@ func Serve(in io.Reader, out io.Writer, config func(Work) (eddy.Config, error)) 
 	if err := wantFiles(work.Conns + work.Idle); err != nil {
 		return err
 	}
-	l, backend, err := listen(work, config)
+	s, err := newService(work, config)
 	if err != nil {
 		return err
 	}
@@ -60,39 +60,68 @@ func Serve(in io.Reader, out io.Writer, config func(Work) (eddy.Config, error)) 
 		return err
 	}
 	failed := make(chan error, 1)
-	go func() {
-		if work.HTTP {
-			failed <- serveHTTP(l)
-		} else {
-			failed <- ServeEcho(l, bufferSize(work.batch()))
-		}
-	}()
-	if err := json.NewEncoder(out).Encode(hello{l.Addr().String(), backend}); err != nil {
+	go func() { failed <- s.serve() }()
+	if err := json.NewEncoder(out).Encode(s.hello); err != nil {
 		return err
 	}
 	err = answer(lines, out, load, failed)
-	return errors.Join(err, l.Close(), load.Stop())
+	return errors.Join(err, s.close(), load.Stop())
 }
 
-func listen(work Work, config func(Work) (eddy.Config, error)) (l net.Listener, backend string, err error) {
-	address := "127.0.0.1:0"
-	if work.Network == "unix" {
-		address = filepath.Join(work.SocketDir, "socket")
-	}
+// service is what a server process does until it is closed.
+type service struct {
+	hello hello
+	serve func() error
+	close func() error
+}
+
+func newService(work Work, config func(Work) (eddy.Config, error)) (service, error) {
 	if work.Side != SideEddy {
-		l, err = net.Listen(work.Network, address)
-		return l, "", err
+		return work.serviceOn(net.Listen, net.ListenPacket, "")
 	}
 	cfg, err := config(work)
 	if err != nil {
-		return nil, "", err
+		return service{}, err
 	}
 	drv, err := eddy.New(cfg)
 	if err != nil {
-		return nil, "", err
+		return service{}, err
 	}
-	l, err = drv.Listen(context.Background(), work.Network, address)
-	return l, drv.Status().Backend.String(), err
+	return work.serviceOn(
+		func(network, address string) (net.Listener, error) {
+			return drv.Listen(context.Background(), network, address)
+		},
+		func(network, address string) (net.PacketConn, error) {
+			return drv.ListenPacket(context.Background(), network, address)
+		}, drv.Status().Backend.String())
+}
+
+// serviceOn is the service on sockets of eddy's or of package net.
+func (w Work) serviceOn(
+	listen func(network, address string) (net.Listener, error),
+	listenPacket func(network, address string) (net.PacketConn, error), backend string,
+) (service, error) {
+	address := "127.0.0.1:0"
+	switch w.Network {
+	case "udp":
+		c, err := listenPacket("udp4", address) // as the load generator's sockets
+		if err != nil {
+			return service{}, err
+		}
+		serve := func() error { return ServePackets(c, bufferSize(w.batch())) }
+		return service{hello{c.LocalAddr().String(), backend}, serve, c.Close}, nil
+	case "unix":
+		address = filepath.Join(w.SocketDir, "socket")
+	}
+	l, err := listen(w.Network, address)
+	if err != nil {
+		return service{}, err
+	}
+	serve := func() error { return ServeEcho(l, bufferSize(w.batch())) }
+	if w.HTTP {
+		serve = func() error { return serveHTTP(l) }
+	}
+	return service{hello{l.Addr().String(), backend}, serve, l.Close}, nil
 }
 
 // answer answers questions until they end.

@@ -11,7 +11,7 @@ const (
 // Work is one measurement.
 type Work struct {
 	Side    string
-	Network string // tcp or unix
+	Network string // tcp, unix or udp
 	HTTP    bool   // net/http instead of an echo
 	Conns   int    // connections that send
 	Idle    int    // connections that sent once and stay silent
