@@ -59,7 +59,6 @@ type kernel interface {
 	// What is asked of a new ring, once.
 	Probe() (uring.Probe, error)
 	Features() uring.Features
-	SQEntries() uint32
 	IOWQMaxWorkers(bounded, unbounded uint32) ([2]uint32, error)
 }
 
@@ -241,7 +240,7 @@ func (u *UringContext) enter(getEvents bool) error {
 			n, err = u.ring.Submit()
 		}
 		u.accept(n)
-		again, err := u.answer(n, err)
+		again, err := u.answer(err)
 		if !again && (err != nil || u.again == nil && len(u.missed) == 0) { // else there is room now for those
 			return err
 		}
@@ -264,7 +263,7 @@ func (u *UringContext) wait(minimum uint32, timeout time.Duration) error {
 	if errors.Is(err, unix.ETIME) || errors.Is(err, unix.EINTR) {
 		return nil
 	}
-	_, err = u.answer(n, err)
+	_, err = u.answer(err)
 	return err
 }
 
@@ -283,7 +282,7 @@ func (u *UringContext) accept(n uint32) {
 //	EBUSY        completions have overflowed: reap, then again
 //	EBADR        completions were lost: nobody knows whose; fail all in flight
 //	the rest     the oldest entry was refused: fail that request and no other
-func (u *UringContext) answer(n uint32, err error) (again bool, _ error) {
+func (u *UringContext) answer(err error) (again bool, _ error) {
 	switch {
 	case err == nil:
 		return u.ring.Queued() > 0, nil
@@ -309,7 +308,7 @@ func (u *UringContext) answer(n uint32, err error) (again bool, _ error) {
 // then is the memory it pointed to free. It reports false if no entry is left
 // to put the blame on.
 func (u *UringContext) reject(cause error) bool {
-	e := u.unsubmitted.oldest(func(e *entry) bool { return e.sqe.UserData != tagVoid })
+	e := u.unsubmitted.oldest()
 	if e == nil {
 		return false
 	}

@@ -325,8 +325,6 @@ func (f *fakeKernel) Probe() (uring.Probe, error) { return uring.Probe{}, f.unkn
 
 func (f *fakeKernel) Features() uring.Features { return uring.FeatExtArg }
 
-func (f *fakeKernel) SQEntries() uint32 { return uint32(f.size) }
-
 func (f *fakeKernel) IOWQMaxWorkers(uint32, uint32) (was [2]uint32, err error) {
 	f.limited++
 	return was, nil

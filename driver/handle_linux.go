@@ -35,11 +35,9 @@ type Handle struct {
 	shut      bool          // guarded by initMu
 
 	// Set before state becomes Initialized, constant from then on.
-	uring    submission
-	mode     SubmitMode
-	probed   uring.Probe
-	features uring.Features
-	ringSize uint32
+	uring  submission
+	mode   SubmitMode
+	probed uring.Probe
 }
 
 func newHandle(cfg Config, registry *poll.Registry, waker *poll.Waker) *Handle {
@@ -221,7 +219,7 @@ func (h *Handle) adopt(ring kernel) error {
 	if err != nil {
 		return fmt.Errorf("eddy: io_uring operations cannot be probed: %w", err)
 	}
-	h.probed, h.features, h.ringSize = probed, ring.Features(), ring.SQEntries()
+	h.probed = probed
 	// Kernels before 5.15 have no such limit to set.
 	_, _ = ring.IOWQMaxWorkers(h.cfg.Workers, 0)
 	return nil

@@ -26,10 +26,10 @@ func (f *fifo) drop(n uint32) {
 	}
 }
 
-// oldest is the first entry that is wanted, or nil.
-func (f *fifo) oldest(wanted func(*entry) bool) *entry {
+// oldest is the first entry that has not been made a no-op, or nil.
+func (f *fifo) oldest() *entry {
 	for i := f.head; i < len(f.entries); i++ {
-		if e := &f.entries[i]; wanted(e) {
+		if e := &f.entries[i]; e.sqe.UserData != tagVoid {
 			return e
 		}
 	}

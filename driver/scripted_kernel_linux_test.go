@@ -470,8 +470,6 @@ func (k *scriptedKernel) Probe() (uring.Probe, error) { return uring.Probe{}, ni
 
 func (k *scriptedKernel) Features() uring.Features { return uring.FeatExtArg }
 
-func (k *scriptedKernel) SQEntries() uint32 { return uint32(k.size) }
-
 func (k *scriptedKernel) IOWQMaxWorkers(uint32, uint32) (was [2]uint32, err error) { return was, nil }
 
 var _ kernel = (*scriptedKernel)(nil)
