@@ -452,14 +452,8 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 	}
 	res := c.Res
 	if cutShort(res) && !o.partial {
-		switch {
-		case u.closing.Load() || o.unwanted():
-			res = -int32(unix.ECANCELED)
-		case o.tries == maxTries:
-			res = -int32(unix.EAGAIN)
-		default:
-			o.tries++
-			o.next, u.again, o.again = u.again, o, true
+		var again bool
+		if res, again = u.tryAgain(o); again {
 			return at
 		}
 	}
@@ -472,6 +466,20 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 // ends it once; a kernel that cannot make the worker it takes, for want of
 // processes (RLIMIT_NPROC), ends it each time and at once.
 const maxTries = 64
+
+// tryAgain notes that a request that was cut short is to be submitted once more,
+// or else says what its result is.
+func (u *UringContext) tryAgain(o *Op) (res int32, again bool) {
+	switch {
+	case u.closing.Load() || o.unwanted():
+		return -int32(unix.ECANCELED), false
+	case o.tries == maxTries:
+		return -int32(unix.EAGAIN), false
+	}
+	o.tries++
+	o.next, u.again, o.again = u.again, o, true
+	return 0, true
+}
 
 // resubmit puts requests that the kernel cancelled unasked back into the
 // queue, in the slots they have, unless somebody has asked for it since, or
