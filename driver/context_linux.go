@@ -564,14 +564,3 @@ func backOff(try int) {
 	}
 	time.Sleep(min(time.Duration(1)<<min(try, patient)*time.Microsecond, time.Millisecond))
 }
-
-// stuck lists the requests that the kernel still has.
-func (u *UringContext) stuck() []Stuck {
-	var list []Stuck
-	u.ops.Each(func(_ slab.Key, p **Op) bool {
-		o := *p
-		list = append(list, Stuck{Op: o.Entry.Opcode.String(), Name: o.Name})
-		return true
-	})
-	return list
-}

@@ -3,7 +3,6 @@ package driver
 import (
 	"context"
 	"runtime"
-	"time"
 
 	"github.com/eddyio/eddy/uring"
 )
@@ -157,38 +156,4 @@ func (s *shared) shutdown(ctx context.Context) []Stuck {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.context.close(drained)
-}
-
-// close ends the ring, or keeps it if the kernel is, or may be, still at work on
-// it.
-func (u *UringContext) close(drained bool) []Stuck {
-	if !drained || u.lost > 0 {
-		u.quarantine()
-		return u.stuck()
-	}
-	_ = u.ring.Close() // the kernel has nothing of ours any more
-	return nil
-}
-
-// await calls done until it reports true or ctx ends, at growing intervals of
-// at most five milliseconds, and returns what it reported last.
-func await(ctx context.Context, done func() bool) bool {
-	for pause := 50 * time.Microsecond; ; pause = min(2*pause, 5*time.Millisecond) {
-		if done() {
-			return true
-		}
-		if paused("drain") {
-			if ctx.Err() != nil {
-				return done()
-			}
-			continue
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return done()
-		}
-	}
 }
