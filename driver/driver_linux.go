@@ -65,19 +65,19 @@ func (d *Driver) Turn(max time.Duration) (int, error) {
 		return 0, asShutdown(err)
 	}
 	n := d.events.Len()
-	woken := false
+	look := false // at the rings
 	d.batch, d.woken = d.batch[:0], d.woken[:0]
 	for i := range n {
 		switch event := d.events.At(i); event.Token {
 		case TokenWakeup:
-			woken = true
+			look = true
 		case TokenSignal:
 			d.signal.Store(true)
 		default:
 			d.batch = append(d.batch, event)
 		}
 	}
-	if woken {
+	if look {
 		h.dispatchCompletions()
 	}
 	d.announce()
