@@ -19,9 +19,7 @@ import (
 // methods may be called concurrently; each signal goes to one of the callers of
 // Recv.
 type Signals struct {
-	set    *receivers
-	d      *Driver
-	wanted []os.Signal
+	d *Driver
 
 	mu      sync.Mutex
 	pending []os.Signal   // in the order they came
@@ -43,8 +41,8 @@ func (d *Driver) Signals(sigs ...os.Signal) (*Signals, error) {
 			return nil, fmt.Errorf("eddy: signal %v cannot be received: %w", s, fs.ErrInvalid)
 		}
 	}
-	s := &Signals{d: d, set: &d.signals, wanted: sigs, wake: make(chan struct{}, 1), gone: make(chan struct{})}
-	if err := d.signals.add(d, s); err != nil {
+	s := &Signals{d: d, wake: make(chan struct{}, 1), gone: make(chan struct{})}
+	if err := d.signals.add(s, sigs); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -108,7 +106,7 @@ func (s *Signals) Close() error {
 	s.closed = true
 	s.mu.Unlock()
 	close(s.gone)
-	s.set.remove(s)
+	s.d.signals.remove(s)
 	return nil
 }
 
@@ -116,10 +114,8 @@ func (s *Signals) Close() error {
 func (s *Signals) offer(sig os.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.pending {
-		if p == sig {
-			return
-		}
+	if slices.Contains(s.pending, sig) {
+		return
 	}
 	s.pending = append(s.pending, sig)
 	s.poke()
@@ -144,7 +140,8 @@ type arrival struct {
 	sig os.Signal
 }
 
-func (r *receivers) add(d *Driver, s *Signals) error {
+// add starts to receive the wanted signals, or all if there are none.
+func (r *receivers) add(s *Signals, wanted []os.Signal) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -153,35 +150,34 @@ func (r *receivers) add(d *Driver, s *Signals) error {
 	if r.all == nil {
 		r.all = map[*Signals][]chan os.Signal{}
 	}
-	wanted := s.wanted
 	if len(wanted) == 0 {
 		wanted = everySignal()
 	}
 	if len(wanted) == 0 { // nobody knows which there are
-		r.listen(d, s, make(chan os.Signal, 64))
+		r.listen(s, make(chan os.Signal, 64))
 	}
 	for i, sig := range wanted {
 		if !slices.Contains(wanted[:i], sig) {
-			r.listen(d, s, make(chan os.Signal, 1), sig)
+			r.listen(s, make(chan os.Signal, 1), sig)
 		}
 	}
 	return nil
 }
 
 // listen starts to receive signals by way of a channel. The caller holds mu.
-func (r *receivers) listen(d *Driver, s *Signals, c chan os.Signal, sigs ...os.Signal) {
+func (r *receivers) listen(s *Signals, c chan os.Signal, sigs ...os.Signal) {
 	r.all[s] = append(r.all[s], c)
 	signal.Notify(c, sigs...)
-	r.running.Go(func() { r.collect(d, s, c) })
+	r.running.Go(func() { r.collect(s, c) })
 }
 
 // collect brings what comes by one of a receiver's channels to the loop.
-func (r *receivers) collect(d *Driver, s *Signals, c <-chan os.Signal) {
+func (r *receivers) collect(s *Signals, c <-chan os.Signal) {
 	for sig := range c {
 		r.mu.Lock()
 		r.arrived = append(r.arrived, arrival{s, sig})
 		r.mu.Unlock()
-		d.system.announce()
+		s.d.system.announce()
 	}
 }
 
