@@ -33,7 +33,7 @@ type File struct {
 
 	refs   references
 	gone   chan struct{} // closed by Close
-	cursor chan struct{} // capacity 1: full while somebody uses the file's own offset
+	cursor chan struct{} // capacity 1: empty while somebody uses the file's own offset
 
 	readDeadline  deadline
 	writeDeadline deadline
@@ -65,6 +65,7 @@ var (
 // newFile wraps an open file, which is the File's from here on.
 func (d *Driver) newFile(f *os.File) *File {
 	file := &File{d: d, file: f, name: f.Name(), gone: make(chan struct{}), cursor: make(chan struct{}, 1)}
+	file.unlockCursor()
 	file.inspect()
 	d.metrics.files.Add(1)
 	self := weak.Make(file)

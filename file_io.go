@@ -169,25 +169,16 @@ func (f *File) sequential(op string, t transfer, d *deadline, plain func(*os.Fil
 // waiting for it any longer.
 func (f *File) lockCursor(s *stops) error {
 	if s == nil {
-		f.cursor <- struct{}{}
+		<-f.cursor
 		return nil
 	}
 	if err := s.reason(); err != nil {
 		return err
 	}
-	select {
-	case f.cursor <- struct{}{}:
-		return nil
-	case <-s.over:
-		return os.ErrDeadlineExceeded
-	case <-s.gone:
-		return os.ErrClosed
-	case <-s.down:
-		return ErrShutdown
-	}
+	return s.wait(f.cursor)
 }
 
-func (f *File) unlockCursor() { <-f.cursor }
+func (f *File) unlockCursor() { f.cursor <- struct{}{} }
 
 // WriteString writes the bytes of s, like Write.
 func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
