@@ -91,8 +91,8 @@ func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 		h := &m.headers[i]
 		m.names[i].size = h.Namelen
 		if racing {
-			kernelWrote(unsafe.Slice(m.vectors[i].Base, h.length))
-			kernelWrote(unsafe.Slice(h.Control, int(h.Controllen)))
+			KernelWrote(unsafe.Slice(m.vectors[i].Base, h.length))
+			KernelWrote(unsafe.Slice(h.Control, int(h.Controllen)))
 		}
 	}
 	return int(r), 0
@@ -101,8 +101,8 @@ func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 // Send is sendmmsg(2) for the messages from first up to end. It returns how many were taken, one at least.
 func (m *Messages) Send(fd, first, end int) (int, syscall.Errno) {
 	for i := first; racing && i < end; i++ {
-		kernelReads(unsafe.Slice(m.vectors[i].Base, int(m.vectors[i].Len)))
-		kernelReads(unsafe.Slice(m.headers[i].Control, int(m.headers[i].Controllen)))
+		KernelReads(unsafe.Slice(m.vectors[i].Base, int(m.vectors[i].Len)))
+		KernelReads(unsafe.Slice(m.headers[i].Control, int(m.headers[i].Controllen)))
 	}
 	// SAFETY: as in Receive, but that the kernel only writes the lengths.
 	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&m.headers[first])), uintptr(end-first), sending, 0, 0)

@@ -125,7 +125,7 @@ func ReceiveFrom(fd int, p []byte, from *Name) (int, syscall.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	kernelWrote(p[:n])
+	KernelWrote(p[:n])
 	return int(n), 0
 }
 
@@ -135,7 +135,7 @@ func SendTo(fd int, p []byte, to *Name) syscall.Errno {
 	if to.size == unfit {
 		return unix.EINVAL
 	}
-	kernelReads(p)
+	KernelReads(p)
 	var errno syscall.Errno
 	// SAFETY: as in ReceiveFrom, but that the kernel reads.
 	if len(p) <= rawLimit {
@@ -161,8 +161,8 @@ func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags
 	}
 	from.size = message.Namelen
 	oobn = int(message.Controllen)
-	kernelWrote(p[:r])
-	kernelWrote(oob[:oobn])
+	KernelWrote(p[:r])
+	KernelWrote(oob[:oobn])
 	return int(r), oobn, int(message.Flags), 0
 }
 
@@ -171,8 +171,8 @@ func SendMessage(fd int, p, oob []byte, to *Name) (int, syscall.Errno) {
 	if to != nil && to.size == unfit {
 		return 0, unix.EINVAL
 	}
-	kernelReads(p)
-	kernelReads(oob)
+	KernelReads(p)
+	KernelReads(oob)
 	vector := vectorOf(p)
 	message := messageOf(&vector, oob, to)
 	// SAFETY: as in ReceiveMessage, but that the kernel reads.

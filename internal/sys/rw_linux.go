@@ -38,6 +38,6 @@ func ReadNowait(fd int, p []byte, off int64) (int, syscall.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	kernelWrote(p[:n])
+	KernelWrote(p[:n])
 	return int(n), 0
 }
