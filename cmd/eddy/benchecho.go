@@ -119,7 +119,7 @@ func (f *benchEchoFlags) register(cmd *cobra.Command) {
 	flags.IntVar(&f.procs, "procs", 0, "GOMAXPROCS of the server; 0 is what it may use")
 	flags.BoolVar(&f.pin, "pin", false, "the server on one processor, the load generator on the others")
 	flags.BoolVar(&f.json, "json", false, "write JSON, with every round")
-	flags.StringVar(&f.backend, "backend", "auto", "the driver's `backend`: "+names(backends))
+	registerBackend(flags, &f.backend)
 	flags.IntVar(&f.loops, "loops", 0, "loops of eddy's driver; 0 leaves it to the driver")
 	flags.BoolVar(&f.noHolds, "no-holds", false, "eddy's readers do not wait in the kernel")
 }
@@ -154,10 +154,8 @@ func (f *benchEchoFlags) check(cmd *cobra.Command) error {
 	case f.size*f.depth > mostBytes:
 		return usagef("--size %d and --depth %d: more than %s together", f.size, f.depth, byteSize(mostBytes))
 	}
-	if _, err := eddy.ParseBackend(f.backend); err != nil {
-		return &usageError{err}
-	}
-	return nil
+	_, err := parseBackend(f.backend)
+	return err
 }
 
 func runBenchEcho(cmd *cobra.Command, flags *benchEchoFlags) error {

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/eddyio/eddy/cmd/eddy/internal/filebench"
@@ -314,30 +313,6 @@ func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
 	}
 	_, err := fmt.Fprintf(w, "\n\"of os\" is eddy's figure divided by os.File's in the same round (median).\n\n%s\n", wrap(r.Finding, 110))
 	return err
-}
-
-// benchBar shows on a terminal which measurement is running.
-type benchBar struct{ bar *progressbar.ProgressBar }
-
-// startBenchBar makes step, which a plan calls before each measurement, show it.
-func startBenchBar(stderr io.Writer, step *func(done, total int, what string)) *benchBar {
-	if show, _ := wantProgress("auto", stderr); !show {
-		return &benchBar{}
-	}
-	b := &benchBar{progressbar.NewOptions(1, progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(20),
-		progressbar.OptionClearOnFinish(), progressbar.OptionShowDescriptionAtLineEnd())}
-	*step = func(done, total int, what string) {
-		b.bar.ChangeMax(total)
-		b.bar.Describe(what)
-		_ = b.bar.Set(done)
-	}
-	return b
-}
-
-func (b *benchBar) end() {
-	if b.bar != nil {
-		_ = b.bar.Clear()
-	}
 }
 
 // newBenchWorkerCommand makes the command that is run for each measurement: the order comes as JSON on the standard

@@ -19,8 +19,22 @@ var (
 )
 
 func (f *driverFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.backend, "backend", "auto", "the driver's `backend`: "+names(backends))
+	registerBackend(flags, &f.backend)
 	flags.StringVar(&f.submit, "submit", "auto", "how requests get to the ring, a `way`: "+names(submitModes))
+}
+
+// registerBackend is for commands on whose driver nothing is submitted.
+func registerBackend(flags *pflag.FlagSet, backend *string) {
+	flags.StringVar(backend, "backend", "auto", "the driver's `backend`: "+names(backends))
+}
+
+// parseBackend reads the flag of registerBackend.
+func parseBackend(name string) (eddy.Backend, error) {
+	b, err := eddy.ParseBackend(name)
+	if err != nil {
+		return b, &usageError{err}
+	}
+	return b, nil
 }
 
 // config returns the driver configuration that the flags ask for.

@@ -49,28 +49,26 @@ wrong; 129 ended by SIGHUP; 130 or 143 ended by a second signal.`,
 	f.StringVar(&flags.addr, "addr", "", "`address` to listen on: host:port (by default any free port of localhost), or a path")
 	f.StringVar(&flags.network, "network", "tcp", "`network`: "+strings.Join(slices.Concat(streamNetworks, packetNetworks), ", "))
 	f.StringVar(&flags.engine, "engine", echobench.SideEddy, "`engine`: "+strings.Join(echoEngines, ", "))
-	f.StringVar(&flags.backend, "backend", "auto", "the driver's `backend`: "+names(backends))
+	registerBackend(f, &flags.backend)
 	return cmd
 }
 
-func (f *echoFlags) check() error {
+// check returns the backend, or what is wrong with the flags.
+func (f *echoFlags) check() (eddy.Backend, error) {
 	if !slices.Contains(echoEngines, f.engine) {
-		return usagef("--engine %q: there are %s", f.engine, strings.Join(echoEngines, " and "))
+		return 0, usagef("--engine %q: there are %s", f.engine, strings.Join(echoEngines, " and "))
 	}
 	all := slices.Concat(streamNetworks, packetNetworks)
 	if !slices.Contains(all, f.network) {
-		return usagef("--network %q: there are %s", f.network, strings.Join(all, ", "))
+		return 0, usagef("--network %q: there are %s", f.network, strings.Join(all, ", "))
 	}
 	if f.addr == "" {
 		if strings.HasPrefix(f.network, "unix") {
-			return usagef("--network %s takes a path as --addr", f.network)
+			return 0, usagef("--network %s takes a path as --addr", f.network)
 		}
 		f.addr = "localhost:0"
 	}
-	if _, err := eddy.ParseBackend(f.backend); err != nil {
-		return &usageError{err}
-	}
-	return nil
+	return parseBackend(f.backend)
 }
 
 // network is where sockets come from: a driver, or package net.
@@ -99,7 +97,8 @@ func (n driverNetwork) ListenPacket(ctx context.Context, network, address string
 }
 
 func runEcho(cmd *cobra.Command, flags *echoFlags) error {
-	if err := flags.check(); err != nil {
+	backend, err := flags.check()
+	if err != nil {
 		return err
 	}
 	if flags.engine == echobench.SideStd {
@@ -107,10 +106,6 @@ func runEcho(cmd *cobra.Command, flags *echoFlags) error {
 		ctx, stop := notifyContext(cmd.Context())
 		defer stop()
 		return serveEcho(ctx, cmd, flags, &net.ListenConfig{})
-	}
-	backend, err := eddy.ParseBackend(flags.backend)
-	if err != nil {
-		return &usageError{err}
 	}
 	drv, err := eddy.New(eddy.Config{Backend: backend})
 	if err != nil {

@@ -93,6 +93,30 @@ func countBytes(ctx context.Context, sources []string, total *atomic.Int64) {
 	}
 }
 
+// benchBar shows on a terminal which measurement is running.
+type benchBar struct{ bar *progressbar.ProgressBar }
+
+// startBenchBar makes step, which a plan calls before each measurement, show it.
+func startBenchBar(stderr io.Writer, step *func(done, total int, what string)) *benchBar {
+	if show, _ := wantProgress("auto", stderr); !show {
+		return &benchBar{}
+	}
+	b := &benchBar{progressbar.NewOptions(1, progressbar.OptionSetWriter(stderr), progressbar.OptionSetWidth(20),
+		progressbar.OptionClearOnFinish(), progressbar.OptionShowDescriptionAtLineEnd())}
+	*step = func(done, total int, what string) {
+		b.bar.ChangeMax(total)
+		b.bar.Describe(what)
+		_ = b.bar.Set(done)
+	}
+	return b
+}
+
+func (b *benchBar) end() {
+	if b.bar != nil {
+		_ = b.bar.Clear()
+	}
+}
+
 // wantProgress decides what --progress=when means for the stream w.
 func wantProgress(when string, w io.Writer) (bool, error) {
 	switch when {

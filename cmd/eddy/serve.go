@@ -57,7 +57,7 @@ wrong; 129 ended by SIGHUP; 130 or 143 ended by a second signal.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.addr, "addr", "localhost:8080", "`address` to listen on, with port 0 for any free one")
-	f.StringVar(&flags.backend, "backend", "auto", "the driver's `backend`: "+names(backends))
+	registerBackend(f, &flags.backend)
 	f.BoolVar(&flags.tls, "tls-self-signed", false, "HTTPS and HTTP/2, with a certificate made for the occasion")
 	f.StringVar(&flags.logFormat, "log", "text", "`format` of the log: text, json")
 	f.DurationVar(&flags.grace, "grace", 30*time.Second, "how long requests under way may take at the end")
@@ -65,9 +65,9 @@ wrong; 129 ended by SIGHUP; 130 or 143 ended by a second signal.`,
 }
 
 func runServe(cmd *cobra.Command, flags *serveFlags, dir string) error {
-	backend, err := eddy.ParseBackend(flags.backend)
+	backend, err := parseBackend(flags.backend)
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
 	if flags.grace < 0 {
 		return usagef("--grace %v: it must not be negative", flags.grace)
