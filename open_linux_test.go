@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"testing"
 	"time"
 
@@ -15,6 +18,7 @@ import (
 )
 
 func TestOpenOfAFifoNobodyWritesToCanBeLeft(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // the collector closes what is forgotten, too
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		name := filepath.Join(t.TempDir(), "fifo")
 		if err := unix.Mkfifo(name, 0o600); err != nil {
@@ -34,6 +38,9 @@ func TestOpenOfAFifoNobodyWritesToCanBeLeft(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 		w.Close()
+		becomes(t, "what was opened for nobody is closed", func() bool {
+			return !slices.Contains(slices.Collect(maps.Values(descriptors())), name)
+		})
 	})
 }
 

@@ -36,7 +36,13 @@ func talk(t *testing.T, from, to net.Conn, n int) {
 // epollPair connects a std client to a server of a driver without a ring.
 func epollPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
 	t.Helper()
-	d = newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+	return pairOf(t, eddy.Config{Backend: eddy.BackendEpoll})
+}
+
+// pairOf connects a std client to a server of a driver of its own.
+func pairOf(t *testing.T, cfg eddy.Config) (d *eddy.Driver, client net.Conn, server *eddy.Conn) {
+	t.Helper()
+	d = newDriver(t, cfg)
 	l := listen(t, d, "tcp")
 	defer l.Close()
 	client, err := net.Dial("tcp", l.Addr().String())
@@ -53,6 +59,18 @@ func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn)
 	t.Helper()
 	eddy.PartInTime(t)
 	d, client, server = epollPair(t)
+	begun := time.Now()
+	askAlone(t, client, server, func() bool { return d.Metrics().Solos == 0 && time.Since(begun) < 10*time.Second })
+	if d.Metrics().Solos == 0 {
+		t.Skip("SKIPPED: the machine is too busy for a reply within 200 us")
+	}
+	return d, client, server
+}
+
+// askAlone sends requests, which the server echoes, a hundred at a time for as long
+// as there are to be more.
+func askAlone(t *testing.T, client net.Conn, server *eddy.Conn, more func() bool) {
+	t.Helper()
 	echoed := make(chan struct{})
 	go func() {
 		defer close(echoed)
@@ -66,11 +84,7 @@ func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn)
 		}
 	}()
 	p := make([]byte, 1)
-	for begun := time.Now(); d.Metrics().Solos == 0; {
-		if time.Since(begun) > 10*time.Second {
-
-			t.Skip("SKIPPED: the machine is too busy for a reply within 200 us")
-		}
+	for more() {
 		for range 100 {
 			client.Write([]byte{1})
 			if _, err := io.ReadFull(client, p); err != nil {
@@ -80,7 +94,16 @@ func soloPair(t *testing.T) (d *eddy.Driver, client net.Conn, server *eddy.Conn)
 	}
 	client.Write([]byte{0xff})
 	<-echoed
-	return d, client, server
+}
+
+func TestReaderWithoutHoldsWaitsByItself(t *testing.T) {
+	eddy.PartInTime(t)
+	d, client, server := pairOf(t, eddy.Config{Backend: eddy.BackendEpoll, NoHolds: true})
+	rounds := 20
+	askAlone(t, client, server, func() bool { rounds--; return rounds >= 0 && d.Metrics().Solos == 0 })
+	if m := d.Metrics(); m.Solos != 0 {
+		t.Errorf("%d readers are solo", m.Solos)
+	}
 }
 
 func TestSoloReaderSleepsThroughWhatComesLate(t *testing.T) {
