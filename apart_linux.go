@@ -27,17 +27,23 @@ import (
 // in package net, and a second descriptor.
 //
 //	socket   when                                           becomes
-//	-------  ---------------------------------------------  ------------------
+//	-------  ---------------------------------------------  -------------------
 //	in loop  apartStreak waits in which the loops found     apart: the loop is
 //	         apartDensity events in a turn or fewer, on     not told of its
-//	         average                                        data
-//	apart    goroutines compute, or the process is busy,    in loop
-//	         see occupancy, and has more than apartFew
-//	         sockets
-//	apart    nobody else has events, and replies are quick  in loop, on the way
-//	                                                        to being solo
-//	apart    it turns out to be readable with nothing to    in loop
-//	         read, or the driver shuts down
+//	         average, there is no crowd, and more than one  data
+//	         processor
+//	apart    there is a crowd, asked before each wait:      in loop
+//	         goroutines compute, the loops are behind, or
+//	         the process is busy, see occupancy, and has
+//	         more than apartFew sockets
+//	apart    in apartReview waits nobody else has had       in loop, on the way
+//	         events, and replies were quick                 to being solo
+//	apart    a review finds that there is only one          in loop, for
+//	         processor                                      apartPause waits at
+//	                                                        least
+//	apart    it turns out to be readable with nothing to    the same
+//	         read, Go's poller gives the descriptor up, or
+//	         the driver shuts down
 //
 // Sockets of datagrams and listening sockets are apart from the first wait on: one
 // of them does the work of many connections, and no loop has to find others beside

@@ -29,7 +29,7 @@ const (
 //	phase        path    until                                  then
 //	-----------  ------  -------------------------------------  --------------
 //	onRing       ring    the process occupies its processors,   tryingDirect
-//	                     scheduling is most of an operation's
+//	                     scheduling is much of an operation's
 //	                     time, and the last trial is some time
 //	                     ago
 //	tryingDirect direct  a window is over                       onDirect if it
@@ -146,9 +146,9 @@ const (
 )
 
 // init sets the thresholds for a number of processors, and whom to ask how much
-// of them the process has used. On a single one the
-// ring is submitted to and reaped on that processor, without a thread to switch
-// to, and pays from two operations up.
+// of them the process has used. On a single one the ring is submitted to and
+// reaped on that processor, without a thread to switch to, and pays from two
+// operations up.
 func (c *chooser) init(procs int, used func() time.Duration) {
 	c.few, c.bound, c.trial = 5, 128, int32(procs)+1
 	if procs == 1 {
@@ -314,8 +314,8 @@ func (c *chooser) advance(now time.Duration) {
 	}
 }
 
-// suspicious tells whether scheduling is what ring operations spend their time
-// with, for want of a free processor.
+// suspicious tells whether scheduling is what ring operations spend much of their
+// time with, for want of a free processor.
 func (c *chooser) suspicious() bool {
 	return c.load > suspectLoad && c.share.value > suspectShare && c.delay.value > float64(suspectDelay)
 }

@@ -55,8 +55,9 @@ func (r *rounds) happened(now time.Duration) bool {
 	return r.resting.Load() && int64(now) >= r.rest.Load() && r.resting.CompareAndSwap(true, false)
 }
 
-// went draws the conclusion from a round: whether it was proof. It reports whether there is to be another after roundFast, and whether the
-// loops have just fallen behind.
+// went draws the conclusion from a round: whether it was proof. It reports
+// whether there is to be another after roundFast, and whether the loops have just
+// fallen behind.
 func (r *rounds) went(proof bool, now time.Duration) (again, fell bool) {
 	if proof {
 		r.empty = 0

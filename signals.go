@@ -14,10 +14,9 @@ import (
 // Signals receives signals that are sent to the process. A signal that comes
 // again before it was received counts once, as in the kernel, signal(7), and none
 // is lost over another, however often that comes. Two that come at about the same
-// time may be received in either order. While
-// anybody receives a signal, its default action does not take place. All
-// methods may be called concurrently; each signal goes to one of the callers of
-// Recv.
+// time may be received in either order. While anybody receives a signal, its
+// default action does not take place. All methods may be called concurrently;
+// each signal goes to one of the callers of Recv.
 type Signals struct {
 	d *Driver
 

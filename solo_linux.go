@@ -24,9 +24,10 @@ import (
 //	--------  ------------------------------------------  ---------------------
 //	in loop   soloStreak waits in a row in which nobody   solo: the loop is not
 //	          else had an event, of less than soloWait    told of its data
-//	          on average
+//	          on average; the loops are on time, and
+//	          enterSolo has room for one more
 //	solo      a wait for more than soloSpin and           in loop, for soloPause
-//	          soloHold                                    waits at least
+//	          soloHold, or for other than a plain read    waits at least
 //	solo      others have events, or the loops fall       in loop
 //	          behind
 //

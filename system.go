@@ -14,8 +14,9 @@ type system interface {
 	status(d *Driver) Status
 	metrics(m *Metrics)
 	register(fd int, interest poll.Interest) (source, error)
-	// adoptConn, adoptListener and adoptPacketConn take over, and close, what std has made. If
-	// they fail, it is still the caller's. Errors will name the network.
+	// adoptConn, adoptListener and adoptPacketConn take over, and close, what std
+	// has made. If they fail, it is still the caller's. Errors will name the
+	// network.
 	adoptConn(d *Driver, n net.Conn, network string) (transport, error)
 	adoptListener(d *Driver, n net.Listener, network string, keepAlive net.KeepAliveConfig) (acceptor, error)
 	adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error)

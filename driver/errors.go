@@ -7,11 +7,11 @@ import (
 )
 
 var (
-	// ErrShutdown is what a driver answers once Shutdown or Close was called.
+	// ErrShutdown is what a driver answers once Shutdown or Drain was called.
 	ErrShutdown = errors.New("eddy: driver is shut down")
 
 	// ErrNoRing is what a request gets where io_uring is not to be had.
-	// Driver.Status has the reason.
+	// Handle.Fallbacks has the reason.
 	ErrNoRing = fmt.Errorf("eddy: io_uring is not in use: %w", errors.ErrUnsupported)
 
 	// ErrLost is what a request gets whose completion the kernel says it lost

@@ -233,8 +233,8 @@ func (h *Handle) Supports(op uring.Op) bool {
 // RegisterOp hands the request to the kernel, soon. On nil the Op is the
 // driver's, see Op. Errors are ErrNoRing if there is no ring (CheckAndInit
 // says so first) or DisableRing was called, ErrShutdown, and EAGAIN if there are
-// 1<<24 requests in flight; the kernel has not seen the request then and the Op is the caller's,
-// with what it owns released.
+// 1<<24 requests in flight; the kernel has not seen the request then and the Op
+// is the caller's, with what it owns released.
 func (h *Handle) RegisterOp(o *Op) error {
 	o.reset()
 	err := ErrNoRing

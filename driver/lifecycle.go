@@ -10,14 +10,16 @@ import "fmt"
 //	Submitted  nobody yet   the kernel           Waiting     the caller parks
 //	                                             Completed   terminal CQE
 //	                                             Cancelled   CancelOp
+//	                                             Idle        RegisterOp fails after all
 //	Waiting    one caller   the kernel           Completed   terminal CQE, caller woken
 //	                                             Cancelled   CancelOp
 //	Cancelled  nobody       the kernel           Idle        terminal CQE: the result is
 //	                                                         disposed of, memory released
 //	Completed  nobody       the caller           Idle        Result
 //
-// Every move is one compare-and-swap, so of a completion and a cancellation
-// that race exactly one wins, and the loser knows it.
+// Every move in whose place somebody else may make another is one
+// compare-and-swap, so of a completion and a cancellation that race exactly one
+// wins, and the loser knows it.
 type Lifecycle uint32
 
 const (

@@ -16,7 +16,7 @@ type Metrics struct {
 	Cancelled   uint64 // terminal completions whose owner had left
 	Resubmitted uint64 // requests the kernel cancelled though nobody asked
 	Rejected    uint64 // requests that io_uring_enter(2) itself refused
-	StaleCQEs   uint64 // completions for a slot that has another owner by now
+	StaleCQEs   uint64 // completions for a request that has ended before
 	Overflows   uint64 // times the completion queue overflowed and was flushed
 	Lost        uint64 // times the kernel said EBADR
 	Disposed    uint64 // descriptors closed because nobody claimed them

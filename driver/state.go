@@ -4,12 +4,13 @@ import "fmt"
 
 // State is whether a driver has a ring. It lives in one atomic:
 //
-//	state          CheckAndInit                                    moves to
-//	-------------  ----------------------------------------------  -------------
+//	state          CheckAndInit                                     moves to
+//	-------------  -----------------------------------------------  -----------------
 //	Uninitialized  tries to set a ring up, one goroutine at a time  Initialized,
-//	                                                               Unsupported
-//	Initialized    looks the operation up                          (final)
-//	Unsupported    says no                                         (final)
+//	                                                                Unsupported, also
+//	                                                                by DisableRing
+//	Initialized    looks the operation up, until DisableRing        (final)
+//	Unsupported    says no                                          (final)
 //
 // A set-up that failed for want of descriptors or memory says nothing about
 // the kernel: the state stays Uninitialized and a later call tries again.

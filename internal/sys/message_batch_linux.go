@@ -76,8 +76,8 @@ func (m *Messages) Forget(n int) {
 }
 
 // Receive is recvmmsg(2) for the first n messages, with MSG_CMSG_CLOEXEC:
-// descriptors that come along are closed on exec. It returns
-// how many have come, one at least.
+// descriptors that come along are closed on exec. It returns how many have come,
+// one at least.
 func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 	// SAFETY: the kernel writes the headers and what they point to while the
 	// call lasts: names and vectors of ours, buffers of the caller's. The
@@ -98,7 +98,8 @@ func (m *Messages) Receive(fd, n int) (int, syscall.Errno) {
 	return int(r), 0
 }
 
-// Send is sendmmsg(2) for the messages from first up to end. It returns how many were taken, one at least.
+// Send is sendmmsg(2) for the messages from first up to end. It returns how many
+// were taken, one at least.
 func (m *Messages) Send(fd, first, end int) (int, syscall.Errno) {
 	for i := first; racing && i < end; i++ {
 		KernelReads(unsafe.Slice(m.vectors[i].Base, int(m.vectors[i].Len)))

@@ -146,7 +146,7 @@ func SendTo(fd int, p []byte, to *Name) syscall.Errno {
 	return errno
 }
 
-// ReceiveMessage is recvmsg(2); it never blocks.
+// ReceiveMessage is recvmsg(2); it never blocks. with is what it asks for besides.
 func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags int, errno syscall.Errno) {
 	from.size = uint32(len(from.raw))
 	vector := vectorOf(p)
@@ -166,7 +166,8 @@ func ReceiveMessage(fd int, p, oob []byte, from *Name, with int) (n, oobn, flags
 	return int(r), oobn, int(message.Flags), 0
 }
 
-// SendMessage is sendmsg(2); it never blocks. The name is nil where the socket knows where to send.
+// SendMessage is sendmsg(2); it never blocks. The name is nil where the socket
+// knows where to send.
 func SendMessage(fd int, p, oob []byte, to *Name) (int, syscall.Errno) {
 	if to != nil && to.size == unfit {
 		return 0, unix.EINVAL
