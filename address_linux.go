@@ -23,11 +23,3 @@ func addressOf(network string, name *sys.Name) net.Addr {
 	}
 	return nil
 }
-
-// zoneOf is the name of an interface, or its number if it has none any more.
-func zoneOf(index int) string {
-	if index == 0 {
-		return ""
-	}
-	return zones.name(index)
-}

@@ -157,10 +157,6 @@ func (c *chooser) init(procs int, used func() time.Duration) {
 	c.clock, c.used, c.procs = sinceStart, used, procs
 }
 
-var start = time.Now()
-
-func sinceStart() time.Duration { return time.Since(start) }
-
 // ticket is one operation's choice, to be handed back with done.
 type ticket struct {
 	path  path

@@ -41,13 +41,6 @@ func (b Backend) String() string {
 	return fmt.Sprintf("Backend(%d)", uint8(b))
 }
 
-// mostLoops is far more than there are processors to turn them; each takes some
-// descriptors.
-const mostLoops = 1024
-
-// environment is the variable that overrides BackendAuto.
-const environment = "EDDY_BACKEND"
-
 // ParseBackend returns the backend that has the given name. It is the inverse
 // of [Backend.String], and returns an error for any other string.
 func ParseBackend(s string) (Backend, error) {
@@ -58,6 +51,13 @@ func ParseBackend(s string) (Backend, error) {
 	}
 	return 0, fmt.Errorf("eddy: there is no backend %q; there are auto, uring, epoll and portable", s)
 }
+
+// mostLoops is far more than there are processors to turn them; each takes some
+// descriptors.
+const mostLoops = 1024
+
+// environment is the variable that overrides BackendAuto.
+const environment = "EDDY_BACKEND"
 
 // Config configures a driver for [New]. The zero value is a good choice.
 type Config struct {

@@ -376,14 +376,3 @@ func (c *Conn) MultipathTCP() (bool, error) {
 	defer runtime.KeepAlive(c)
 	return c.t.multipathTCP()
 }
-
-// noLimit stands for a reader that is to be read to its end.
-const noLimit = 1<<63 - 1
-
-// limited looks into an io.LimitedReader.
-func limited(r io.Reader) (io.Reader, int64) {
-	if l, ok := r.(*io.LimitedReader); ok {
-		return l.R, max(l.N, 0)
-	}
-	return r, noLimit
-}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net"
 	"os"
 	"sync"
@@ -246,19 +245,6 @@ func portableOf(what any) *portableConn {
 	return nil
 }
 
-// isRegular reports whether a reader is a regular file, as os.File.
-func isRegular(r io.Reader) bool {
-	file, ok := r.(interface {
-		Stat() (fs.FileInfo, error)
-		syscall.Conn
-	})
-	if _, ours := r.(*File); ours || !ok { // one that could not be lent, with a deadline
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode().IsRegular()
-}
-
 func (c *portableConn) writeTo(w io.Writer) (n int64, err error) {
 	if to := portableOf(w); to != nil {
 		n, err = to.readFrom(c)
@@ -385,74 +371,6 @@ func (c *portableConn) setWriteBuffer(bytes int) error {
 	return c.lacks("SetWriteBuffer")
 }
 
-// portableListener is a listener of std's.
-type portableListener struct {
-	net.Listener
-	network string
-	d       *Driver
-	sockets *portableSockets
-	down    atomic.Bool // shutdown was called
-}
-
-func (l *portableListener) accept() (transport, error) {
-	n, err := l.Listener.Accept()
-	if err != nil {
-		return nil, endedBy(l.down.Load(), err)
-	}
-	return l.d.newPortableConn(n, l.network), nil
-}
-
-func (l *portableListener) Close() error {
-	l.sockets.remove(l)
-	return l.Listener.Close()
-}
-
-// shutdown implements portableSocket.
-func (l *portableListener) shutdown() {
-	l.down.Store(true)
-	_ = l.setDeadline(longAgo)
-}
-
-func (l *portableListener) LocalAddr() net.Addr { return l.Listener.Addr() }
-
-func (l *portableListener) SetDeadline(t time.Time) error {
-	if l.down.Load() {
-		return nil
-	}
-	err := l.setDeadline(t)
-	if l.down.Load() {
-		_ = l.setDeadline(longAgo) // shutdown came in between
-	}
-	return err
-}
-
-func (l *portableListener) setDeadline(t time.Time) error {
-	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
-		return s.SetDeadline(t)
-	}
-	return fmt.Errorf("eddy: SetDeadline of %T: %w", l.Listener, errUnsupported)
-}
-
-func (l *portableListener) file() (*os.File, error) {
-	if s, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
-		return s.File()
-	}
-	return nil, fmt.Errorf("eddy: File of %T: %w", l.Listener, errUnsupported)
-}
-
-func (l *portableListener) setUnlinkOnClose(on bool) {
-	if u, ok := l.Listener.(interface{ SetUnlinkOnClose(bool) }); ok { // not on Plan 9
-		u.SetUnlinkOnClose(on)
-	}
-}
-
-func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
-	if s, ok := l.Listener.(syscall.Conn); ok {
-		return s.SyscallConn()
-	}
-	return nil, fmt.Errorf("eddy: SyscallConn of %T: %w", l.Listener, errUnsupported)
-}
-
 func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transport, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
@@ -472,13 +390,4 @@ func adoptable(what any) error {
 		return err
 	}
 	return raw.Control(func(uintptr) {})
-}
-
-func (p portableSystem) adoptListener(d *Driver, n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {
-	if err := adoptable(n); err != nil {
-		return nil, err
-	}
-	l := &portableListener{Listener: n, network: network, d: d, sockets: p.sockets}
-	p.sockets.add(l)
-	return l, nil
 }

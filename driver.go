@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // A Driver performs I/O. Most programs use the one that [Default] returns;
@@ -103,6 +104,9 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 		return ctx.Err()
 	}
 }
+
+// closePatience is how long Close waits for the kernel.
+const closePatience = time.Second
 
 // Close is [Driver.Shutdown] with a context that ends after one second.
 func (d *Driver) Close() error {

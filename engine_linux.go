@@ -117,6 +117,20 @@ func (e *ringEngine) register(o *driver.Op) error {
 	return errNotOnRing
 }
 
+// wait waits for a request. An error says that the caller is out of it: the
+// request is the driver's.
+func (e *ringEngine) wait(o *driver.Op, s *stops) error {
+	if !o.Park() {
+		return nil
+	}
+	err := s.wait(o.Done())
+	if err == nil || e.handle.CancelOp(o) {
+		return err
+	}
+	<-o.Done() // it has completed after all
+	return nil
+}
+
 // observe tells the chooser what a completed request has taken.
 func (e *ringEngine) observe(r *request, ticket ticket) {
 	if ticket.timed {

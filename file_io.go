@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 )
@@ -229,28 +230,40 @@ func (f *File) writesEnd() bool {
 	return f != nil && f.kind != kindStream && f.writeDeadline.wait() != nil
 }
 
-// lending calls f with r, or, if that reads a File, with what packages os and net
-// know: the os.File itself, or an io.LimitedReader of it. A File that cannot be
-// lent is left to say so itself when it is read.
-func lending(r io.Reader, f func(io.Reader) (int64, error)) (int64, error) {
-	source, limit := limited(r)
-	file, ok := source.(*File)
-	if !ok || file.readsEnd() || file.acquire("read") != nil {
-		return f(r)
+// move repeats transfers until p is through, and returns how much that was.
+// The caller holds a reference.
+func (f *File) move(t transfer, s *stops) (n int, err error) {
+	p, most := t.p, maxTransfer
+	if s != nil && !(t.off == atCursor && t.file.appends) { // records of several writers would get mixed up
+		most = maxOwned
 	}
-	defer file.release()
-	outer, ok := r.(*io.LimitedReader)
-	if !ok {
-		return f(file.file)
+	for len(p) > 0 {
+		t.p = p[:min(len(p), most)]
+		var m int
+		if s == nil {
+			m, err = f.d.engine.transfer(t)
+		} else if err = s.reason(); err == nil {
+			m, err = f.d.engine.abandonable(t, *s)
+		}
+		n += m
+		p = p[m:]
+		if t.off != atCursor {
+			t.off += int64(m)
+		}
+		switch {
+		case err != nil:
+			return n, err
+		case m == 0 && t.kind == kindRead:
+			return n, io.EOF
+		case m == 0:
+			return n, io.ErrUnexpectedEOF
+		case t.off == atCursor && t.kind == kindRead:
+			return n, nil // Read returns what one call gives
+		}
 	}
-	inner := &io.LimitedReader{R: file.file, N: limit}
-	n, err := f(inner)
-	outer.N = inner.N
-	return n, err
+	return n, nil
 }
 
-// onlyWriter hides what else a writer can do, such as read from a reader.
-type onlyWriter struct{ io.Writer }
+var errNegativeOffset = errors.New("negative offset")
 
-// onlyReader hides what else a reader can do, such as write to a writer.
-type onlyReader struct{ io.Reader }
+var errWriteAtInAppendMode = errors.New("os: invalid use of WriteAt on file opened with O_APPEND")

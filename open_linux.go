@@ -56,20 +56,6 @@ func (e *ringEngine) openOnRing(d *Driver, o opening, s *stops) (fd int, err err
 	return outcome(res)
 }
 
-// wait waits for a request. An error says that the caller is out of it: the
-// request is the driver's.
-func (e *ringEngine) wait(o *driver.Op, s *stops) error {
-	if !o.Park() {
-		return nil
-	}
-	err := s.wait(o.Done())
-	if err == nil || e.handle.CancelOp(o) {
-		return err
-	}
-	<-o.Done() // it has completed after all
-	return nil
-}
-
 // newFileOf makes a file of a descriptor, as os.OpenFile would have made it: what
 // can be polled is non-blocking, until Fd is called, and std's poller's.
 func (d *Driver) newFileOf(fd int, o opening) (*File, error) {

@@ -3,7 +3,6 @@ package eddy
 import (
 	"context"
 	"net"
-	"time"
 
 	"github.com/eddyio/eddy/poll"
 )
@@ -32,6 +31,3 @@ type source interface {
 	ClearReady(e ReadyEvent)
 	Deregister() error
 }
-
-// closePatience is how long Close waits for the kernel.
-const closePatience = time.Second
