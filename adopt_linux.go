@@ -33,7 +33,7 @@ func (l *loop) take(what any, closeIt func() error, network string, local, remot
 func duplicate(what any) (fd int, err error) {
 	conn, ok := what.(syscall.Conn)
 	if !ok {
-		return -1, fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errUnsupported)
+		return -1, fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errors.ErrUnsupported)
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {

@@ -291,7 +291,7 @@ func (r portableRaw) Write(f func(fd uintptr) bool) error {
 
 // lacks says that std has no such method for this kind of connection.
 func (c *portableConn) lacks(what string) error {
-	return fmt.Errorf("eddy: %s of %T: %w", what, c.Conn, errUnsupported)
+	return fmt.Errorf("eddy: %s of %T: %w", what, c.Conn, errors.ErrUnsupported)
 }
 
 func (c *portableConn) closeRead() error {
@@ -383,7 +383,7 @@ func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transp
 func adoptable(what any) error {
 	conn, ok := what.(syscall.Conn)
 	if !ok {
-		return fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errUnsupported)
+		return fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errors.ErrUnsupported)
 	}
 	raw, err := conn.SyscallConn()
 	if err != nil {

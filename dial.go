@@ -2,12 +2,9 @@ package eddy
 
 import (
 	"context"
-	"errors"
 	"net"
 	"syscall"
 )
-
-var errUnsupported = errors.ErrUnsupported
 
 // Dialer is a net.Dialer whose connections are eddy's.
 type Dialer struct {

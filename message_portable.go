@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -71,7 +72,7 @@ func (c *portablePacketConn) send(m *Message) (n, oobn int, err error) {
 	return n, 0, err
 }
 
-func lacksOffload(what string) error { return fmt.Errorf("%s: %w", what, errUnsupported) }
+func lacksOffload(what string) error { return fmt.Errorf("%s: %w", what, errors.ErrUnsupported) }
 
 func (c *portablePacketConn) setSegmentSize(int) error {
 	return &net.OpError{Op: "set", Net: c.network, Addr: c.LocalAddr(), Err: lacksOffload("UDP_SEGMENT")}

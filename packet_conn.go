@@ -106,7 +106,7 @@ func (c *PacketConn) forNetwork(unix bool, op string) error {
 		return syscall.EINVAL
 	}
 	if c.t.isUnix() != unix {
-		return c.fail(op, errUnsupported)
+		return c.fail(op, errors.ErrUnsupported)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -53,7 +54,7 @@ func familyOf(fd int) int {
 // asDatagrams implements packets.
 func (s *socket) asDatagrams() (datagrams, error) {
 	if s.local == nil || s.local.Network() != "udp" && s.local.Network() != "unixgram" {
-		return nil, s.failSet("adopt", errUnsupported)
+		return nil, s.failSet("adopt", errors.ErrUnsupported)
 	}
 	view := &packetSocket{socket: s, connected: s.kind&refusesAddress != 0}
 	err := s.use(func(fd int) error {

@@ -57,7 +57,7 @@ func (d *Driver) AdoptPacketConn(n net.PacketConn) (*PacketConn, error) {
 		return nil, ErrShutdown
 	}
 	if !isDatagrams(n) {
-		return nil, fmt.Errorf("eddy: adopt %T, which is not a UDP or Unix datagram socket: %w", n, errUnsupported)
+		return nil, fmt.Errorf("eddy: adopt %T, which is not a UDP or Unix datagram socket: %w", n, errors.ErrUnsupported)
 	}
 	t, err := d.system.adoptPacketConn(d, n)
 	if err != nil {

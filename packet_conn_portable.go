@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -26,7 +27,7 @@ func (p portableSystem) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams,
 // asDatagrams implements packets.
 func (c *portableConn) asDatagrams() (datagrams, error) {
 	if !isDatagrams(c.Conn) {
-		return nil, &net.OpError{Op: "adopt", Net: c.LocalAddr().Network(), Addr: c.LocalAddr(), Err: errUnsupported}
+		return nil, &net.OpError{Op: "adopt", Net: c.LocalAddr().Network(), Addr: c.LocalAddr(), Err: errors.ErrUnsupported}
 	}
 	p := &portablePacketConn{portableConn: c}
 	p.udp, _ = c.Conn.(*net.UDPConn)
@@ -38,7 +39,7 @@ func (c *portableConn) asDatagrams() (datagrams, error) {
 func (c *portableConn) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	u, ok := c.Conn.(*net.UnixConn)
 	if !ok {
-		return 0, 0, 0, nil, c.named("read", errUnsupported)
+		return 0, 0, 0, nil, c.named("read", errors.ErrUnsupported)
 	}
 	c.read.enter()
 	n, oobn, flags, from, err = u.ReadMsgUnix(p, oob)
@@ -56,7 +57,7 @@ func (c *portableConn) writeMsgUnix(p, oob []byte, to *net.UnixAddr) (int, int, 
 		c.write.leave()
 		return n, oobn, c.final(err)
 	}
-	err := c.named("write", errUnsupported).(*net.OpError)
+	err := c.named("write", errors.ErrUnsupported).(*net.OpError)
 	err.Addr = unixOpAddr(to)
 	return 0, 0, err
 }

@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"context"
+	"errors"
 	"net"
 
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func (s *packetSocket) writeUnix(ctx context.Context, p []byte, to *net.UnixAddr
 // readMsgUnix implements packets.
 func (s *socket) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixAddr, err error) {
 	if _, ok := s.local.(*net.UnixAddr); !ok {
-		return 0, 0, 0, nil, s.fail("read", errUnsupported)
+		return 0, 0, 0, nil, s.fail("read", errors.ErrUnsupported)
 	}
 	// Control data comes with data only, on anything but datagrams.
 	if len(p) == 0 && len(oob) > 0 && s.endsWithNothing() {
@@ -68,7 +69,7 @@ func (s *socket) sendUnix(p, oob []byte, to *net.UnixAddr, connected bool) (n, o
 	var name *sys.Name
 	switch {
 	case !ok:
-		err = errUnsupported
+		err = errors.ErrUnsupported
 	case connected && !s.endsWithNothing():
 		err = net.ErrWriteToConnected
 	case to != nil && to.Net != s.network:

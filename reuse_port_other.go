@@ -2,6 +2,9 @@
 
 package eddy
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
-func reusePort(uintptr) error { return fmt.Errorf("SO_REUSEPORT: %w", errUnsupported) }
+func reusePort(uintptr) error { return fmt.Errorf("SO_REUSEPORT: %w", errors.ErrUnsupported) }
