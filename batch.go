@@ -66,7 +66,7 @@ func refuse(reads []BatchRead, err error) error {
 
 // batch takes what the page cache has and leaves the rest to the engine.
 func (f *File) batch(reads []BatchRead, s *stops) {
-	left := 0
+	left := false
 	for i := range reads {
 		r := &reads[i]
 		if r.Off < 0 {
@@ -76,11 +76,9 @@ func (f *File) batch(reads []BatchRead, s *stops) {
 		if f.kind == kindDisk && len(r.Buf) > 0 {
 			r.N = f.inline(r.Buf, r.Off)
 		}
-		if r.N < len(r.Buf) {
-			left++
-		}
+		left = left || r.unfinished()
 	}
-	if left > 0 {
+	if left {
 		f.d.engine.batch(f, reads, s)
 	}
 }

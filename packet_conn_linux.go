@@ -127,13 +127,8 @@ func (s *socket) sendTo(ctx context.Context, p []byte, to *sys.Name) (int, error
 	return n, nil
 }
 
-// receiveMessage reads one message. Descriptors that come along are closed on
-// exec; only Unix sockets have any, and their flags tell, as std's do.
-func (s *socket) receiveMessage(p, oob []byte, from *sys.Name) (n, oobn, flags int, err error) {
-	with := 0
-	if s.network != "udp" && s.network != "udp4" && s.network != "udp6" {
-		with = unix.MSG_CMSG_CLOEXEC
-	}
+// receiveMessage reads one message, with flags of recvmsg(2).
+func (s *socket) receiveMessage(p, oob []byte, from *sys.Name, with int) (n, oobn, flags int, err error) {
 	s.reads.Lock()
 	err = s.attempt(driver.Reading, func() error {
 		var errno syscall.Errno
@@ -141,7 +136,7 @@ func (s *socket) receiveMessage(p, oob []byte, from *sys.Name) (n, oobn, flags i
 		return errnoError(errno)
 	})
 	s.reads.Unlock()
-	if err == nil && n == 0 && s.endsWithNothing() {
+	if err == nil && n == 0 && s.kind&endsAtZero != 0 {
 		err = io.EOF
 	}
 	if err != nil {
@@ -149,9 +144,6 @@ func (s *socket) receiveMessage(p, oob []byte, from *sys.Name) (n, oobn, flags i
 	}
 	return n, oobn, flags, nil
 }
-
-// endsWithNothing reports whether a read of nothing is the end.
-func (s *socket) endsWithNothing() bool { return s.network == "unix" || s.network == "unixpacket" }
 
 // sendMessage sends one message. Its errors are not final.
 func (s *socket) sendMessage(p, oob []byte, to *sys.Name) (n, oobn int, err error) {
@@ -179,7 +171,7 @@ func (s *packetSocket) readAddrPort(ctx context.Context, p []byte) (int, netip.A
 
 func (s *packetSocket) readMsg(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {
 	var name sys.Name
-	n, oobn, flags, err = s.receiveMessage(p, oob, &name)
+	n, oobn, flags, err = s.receiveMessage(p, oob, &name, 0)
 	if err != nil {
 		return 0, 0, 0, netip.AddrPort{}, err
 	}

@@ -44,11 +44,12 @@ func (s *socket) readMsgUnix(p, oob []byte) (n, oobn, flags int, from *net.UnixA
 		return 0, 0, 0, nil, s.fail("read", errors.ErrUnsupported)
 	}
 	// Control data comes with data only, on anything but datagrams.
-	if len(p) == 0 && len(oob) > 0 && s.endsWithNothing() {
+	if len(p) == 0 && len(oob) > 0 && s.kind&endsAtZero != 0 {
 		p = make([]byte, 1)
 	}
 	var name sys.Name
-	n, oobn, flags, err = s.receiveMessage(p, oob, &name)
+	// Descriptors that come along are closed on exec, and the flags tell, as std's do.
+	n, oobn, flags, err = s.receiveMessage(p, oob, &name, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return 0, 0, 0, nil, err
 	}
@@ -70,7 +71,7 @@ func (s *socket) sendUnix(p, oob []byte, to *net.UnixAddr, connected bool) (n, o
 	switch {
 	case !ok:
 		err = errors.ErrUnsupported
-	case connected && !s.endsWithNothing():
+	case connected && s.kind&endsAtZero == 0:
 		err = net.ErrWriteToConnected
 	case to != nil && to.Net != s.network:
 		err = unix.EAFNOSUPPORT
@@ -93,7 +94,7 @@ func (s *socket) sendUnixMessage(p, oob []byte, to *sys.Name) (n, oobn int, err 
 	if len(p) > 0 || len(oob) == 0 {
 		return s.sendMessage(p, oob, to)
 	}
-	if s.endsWithNothing() {
+	if s.kind&endsAtZero != 0 {
 		p = make([]byte, 1)
 	}
 	_, oobn, err = s.sendMessage(p, oob, to)
