@@ -103,10 +103,7 @@ func (l *listening) Close() error {
 
 func (l *listening) file() (*os.File, error) {
 	f, err := l.duplicate()
-	if err != nil {
-		return nil, l.failSet("file", err)
-	}
-	return f, nil
+	return f, l.failSet("file", err)
 }
 
 func (l *listening) setUnlinkOnClose(on bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"net"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -230,7 +231,7 @@ func (s *packetSocket) canCut(size int) error {
 	}
 	if !s.outgoing.cuts {
 		err := s.use(func(fd int) error { // the number may be anybody's after Close
-			if _, err := unix.GetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT); err != nil {
+			if !knows(fd, unix.UDP_SEGMENT) {
 				return lacksOffload("UDP_SEGMENT")
 			}
 			return nil
@@ -266,35 +267,32 @@ func withSegmentSize(memory, oob []byte, size int) []byte {
 }
 
 func (s *packetSocket) setSegmentSize(bytes int) error {
-	return s.offload("UDP_SEGMENT", unix.UDP_SEGMENT, bytes)
+	return s.setOffload("UDP_SEGMENT", unix.UDP_SEGMENT, bytes)
 }
 
 func (s *packetSocket) setReceiveOffload(on bool) error {
-	return s.offload("UDP_GRO", unix.UDP_GRO, intOf(on))
+	return s.setOffload("UDP_GRO", unix.UDP_GRO, intOf(on))
 }
 
-func (s *packetSocket) offload(what string, name, value int) error {
-	err := s.use(func(fd int) error {
-		if !s.knows(fd, name) {
+// setOffload sets an option of UDP's, if the kernel knows it.
+func (s *packetSocket) setOffload(what string, name, value int) error {
+	return s.failSet("set", s.use(func(fd int) error {
+		if !knows(fd, name) {
 			return lacksOffload(what)
 		}
-		return wrapErrno("setsockopt", unix.SetsockoptInt(fd, unix.SOL_UDP, name, value))
-	})
-	if err != nil {
-		return s.failSet("set", err)
-	}
-	return nil
+		return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_UDP, name, value))
+	}))
 }
 
-// knows reports whether the socket has an option of UDP's.
-func (s *packetSocket) knows(fd, name int) bool {
+// knows reports whether a socket has an option of UDP's.
+func knows(fd, name int) bool {
 	_, err := unix.GetsockoptInt(fd, unix.SOL_UDP, name)
 	return err == nil
 }
 
 func (s *packetSocket) offloads() (segment, receive bool) {
 	_ = s.use(func(fd int) error {
-		segment, receive = s.knows(fd, unix.UDP_SEGMENT), s.knows(fd, unix.UDP_GRO)
+		segment, receive = knows(fd, unix.UDP_SEGMENT), knows(fd, unix.UDP_GRO)
 		return nil
 	})
 	return segment, receive

@@ -340,13 +340,19 @@ func (s *socket) ended(seen driver.Readiness, side driver.Side, size int) error 
 // errInterrupted stands for a context's error.
 var errInterrupted = errors.New("interrupted")
 
-// fail says what std would.
+// fail says what std would, nothing of no error.
 func (s *socket) fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return &net.OpError{Op: op, Net: s.network, Source: s.local, Addr: s.remote, Err: err}
 }
 
 // failSet is fail for settings, of which std tells only the local address.
 func (s *socket) failSet(op string, err error) error {
+	if err == nil {
+		return nil
+	}
 	return &net.OpError{Op: op, Net: s.network, Addr: s.local, Err: err}
 }
 
@@ -478,10 +484,7 @@ func (s *socket) Close() error {
 	// wait while close(2) lingers.
 	err := unix.Close(s.fd)
 	s.loop.sockets.Add(-1)
-	if err != nil {
-		return s.fail("close", os.NewSyscallError("close", err))
-	}
-	return nil
+	return s.fail("close", os.NewSyscallError("close", err))
 }
 
 // use calls f with the descriptor, which stays open for as long. It does not

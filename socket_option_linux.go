@@ -18,21 +18,13 @@ func (s *socket) set(f func(fd int) error) error {
 
 // option sets an option of a connection's.
 func (s *socket) option(level, name, value int) error {
-	err := s.set(func(fd int) error { return unix.SetsockoptInt(fd, level, name, value) })
-	if err != nil {
-		return s.fail("set", err)
-	}
-	return nil
+	return s.fail("set", s.set(func(fd int) error { return unix.SetsockoptInt(fd, level, name, value) }))
 }
 
 // bufferSize sets SO_RCVBUF or SO_SNDBUF. In its errors std tells only the local
 // address.
 func (s *socket) bufferSize(name, bytes int) error {
-	err := s.set(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, bytes) })
-	if err != nil {
-		return s.failSet("set", err)
-	}
-	return nil
+	return s.failSet("set", s.set(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, bytes) }))
 }
 
 func intOf(on bool) int {
@@ -61,10 +53,7 @@ func (s *socket) setWriteBuffer(bytes int) error {
 func (s *socket) setLinger(seconds int) error {
 	linger := unix.Linger{Onoff: int32(intOf(seconds >= 0)), Linger: int32(max(seconds, 0))}
 	err := s.set(func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger) })
-	if err != nil {
-		return s.fail("set", err)
-	}
-	return nil
+	return s.fail("set", err)
 }
 
 // What std sets for connections that nobody has asked for anything else.
@@ -121,11 +110,7 @@ func (s *socket) closeRead() error  { return s.shutdown(unix.SHUT_RD) }
 func (s *socket) closeWrite() error { return s.shutdown(unix.SHUT_WR) }
 
 func (s *socket) shutdown(how int) error {
-	err := s.use(func(fd int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, how)) })
-	if err != nil {
-		return s.fail("close", err)
-	}
-	return nil
+	return s.fail("close", s.use(func(fd int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, how)) }))
 }
 
 func (s *socket) multipathTCP() (on bool, err error) {
@@ -156,10 +141,7 @@ func protocolOf(fd int) int {
 
 func (s *socket) file() (*os.File, error) {
 	f, err := s.duplicate()
-	if err != nil {
-		return nil, s.fail("file", err)
-	}
-	return f, nil
+	return f, s.fail("file", err)
 }
 
 // duplicate is the socket as a file of its own.
@@ -196,30 +178,20 @@ type rawSocket struct{ s *socket }
 
 // Control implements syscall.RawConn.
 func (r rawSocket) Control(f func(fd uintptr)) error {
-	err := r.s.use(func(fd int) error {
+	return r.s.failSet("raw-control", r.s.use(func(fd int) error {
 		f(uintptr(fd))
 		return nil
-	})
-	if err != nil {
-		return r.s.failSet("raw-control", err)
-	}
-	return nil
+	}))
 }
 
 // Read implements syscall.RawConn.
 func (r rawSocket) Read(f func(fd uintptr) bool) error {
-	if err := r.try(driver.Reading, f); err != nil {
-		return r.s.fail("raw-read", err)
-	}
-	return nil
+	return r.s.fail("raw-read", r.try(driver.Reading, f))
 }
 
 // Write implements syscall.RawConn.
 func (r rawSocket) Write(f func(fd uintptr) bool) error {
-	if err := r.try(driver.Writing, f); err != nil {
-		return r.s.fail("raw-write", err)
-	}
-	return nil
+	return r.s.fail("raw-write", r.try(driver.Writing, f))
 }
 
 // try calls f until it is done, at least once, and waits for the side before

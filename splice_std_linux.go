@@ -125,15 +125,16 @@ func (f *plainFile) drain(p *splicePipe) (err error) {
 		}
 		return true
 	})
-	switch {
-	case closed != nil:
-		return f.fail(fs.ErrClosed)
-	case err != nil:
-		return f.fail(wrapErrno("splice", err))
+	if closed != nil {
+		err = fs.ErrClosed
 	}
-	return nil
+	return f.fail(wrapErrno("splice", err))
 }
 
+// fail says what std would, nothing of no error.
 func (f *plainFile) fail(err error) error {
+	if err == nil {
+		return nil
+	}
 	return &fs.PathError{Op: "write", Path: f.name, Err: err}
 }

@@ -40,10 +40,7 @@ func (s *socket) writeBuffers(v *net.Buffers) (sent int64, err error) {
 		}
 	}
 	s.writes.Unlock()
-	if err != nil {
-		err = s.fail("writev", wrapErrno("writev", err))
-	}
-	return sent, err
+	return sent, s.fail("writev", wrapErrno("writev", err))
 }
 
 // consume takes n bytes, and empty buffers, off the front.
@@ -75,7 +72,7 @@ func (s *socket) readFrom(r io.Reader) (int64, error) {
 	if !handled {
 		n, err = io.Copy(onlyWriter{s}, r)
 	}
-	if err != nil && (handled || s.isTCP()) {
+	if handled || s.isTCP() {
 		err = s.fail("readfrom", err)
 	}
 	return n, err
@@ -101,7 +98,7 @@ func (s *socket) copyFrom(r io.Reader) (int64, bool, error) {
 // writeTo implements transport.
 func (s *socket) writeTo(w io.Writer) (int64, error) {
 	n, err := s.copyTo(w)
-	if err != nil && s.isTCP() {
+	if s.isTCP() {
 		err = s.fail("writeto", err)
 	}
 	return n, err
