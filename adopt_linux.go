@@ -2,11 +2,9 @@ package eddy
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,22 +29,12 @@ func (l *loop) take(what any, closeIt func() error, network string, local, remot
 // duplicate is another descriptor of something of std's: of the same open socket,
 // with its options and its queue.
 func duplicate(what any) (fd int, err error) {
-	conn, ok := what.(syscall.Conn)
-	if !ok {
-		return -1, fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errors.ErrUnsupported)
-	}
-	raw, err := conn.SyscallConn()
+	err = withDescriptor(what, func(original uintptr) (err error) {
+		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+		return os.NewSyscallError("fcntl", err)
+	})
 	if err != nil {
 		return -1, err
-	}
-	controlErr := raw.Control(func(original uintptr) {
-		fd, err = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
-	})
-	if controlErr != nil {
-		return -1, controlErr
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("fcntl", err)
 	}
 	if err = unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)

@@ -3,7 +3,6 @@ package eddy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
@@ -137,13 +136,7 @@ func (i *interruption) until(ctx context.Context, apply func(time.Time) error, f
 		i.restore(apply)
 	}
 	if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			ended := *op
-			ended.Err = ctx.Err()
-			return n, &ended
-		}
-		return n, ctx.Err()
+		err = inPlaceOf(err, ctx.Err())
 	}
 	return n, err
 }
@@ -260,7 +253,7 @@ func (c *portableConn) writeTo(w io.Writer) (n int64, err error) {
 func (c *portableConn) SyscallConn() (syscall.RawConn, error) {
 	s, ok := c.Conn.(syscall.Conn)
 	if !ok {
-		return nil, c.lacks("SyscallConn")
+		return nil, lacks("SyscallConn", c.Conn)
 	}
 	raw, err := s.SyscallConn()
 	if err != nil {
@@ -289,30 +282,27 @@ func (r portableRaw) Write(f func(fd uintptr) bool) error {
 	return r.c.final(r.RawConn.Write(f))
 }
 
-// lacks says that std has no such method for this kind of connection.
-func (c *portableConn) lacks(what string) error {
-	return fmt.Errorf("eddy: %s of %T: %w", what, c.Conn, errors.ErrUnsupported)
+// via calls a method that std has for some kinds of connections: those that are T.
+func via[T any](c *portableConn, method string, call func(T) error) error {
+	if s, ok := c.Conn.(T); ok {
+		return call(s)
+	}
+	return lacks(method, c.Conn)
 }
 
 func (c *portableConn) closeRead() error {
-	if s, ok := c.Conn.(interface{ CloseRead() error }); ok {
-		return s.CloseRead()
-	}
-	return c.lacks("CloseRead")
+	return via(c, "CloseRead", func(s interface{ CloseRead() error }) error { return s.CloseRead() })
 }
 
 func (c *portableConn) closeWrite() error {
-	if s, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return s.CloseWrite()
-	}
-	return c.lacks("CloseWrite")
+	return via(c, "CloseWrite", func(s interface{ CloseWrite() error }) error { return s.CloseWrite() })
 }
 
 func (c *portableConn) file() (*os.File, error) {
 	if s, ok := c.Conn.(interface{ File() (*os.File, error) }); ok {
 		return s.File()
 	}
-	return nil, c.lacks("File")
+	return nil, lacks("File", c.Conn)
 }
 
 func (c *portableConn) multipathTCP() (bool, error) {
@@ -323,52 +313,31 @@ func (c *portableConn) multipathTCP() (bool, error) {
 }
 
 func (c *portableConn) setLinger(seconds int) error {
-	if s, ok := c.Conn.(*net.TCPConn); ok {
-		return s.SetLinger(seconds)
-	}
-	return c.lacks("SetLinger")
+	return via(c, "SetLinger", func(s *net.TCPConn) error { return s.SetLinger(seconds) })
 }
 
 func (c *portableConn) setNoDelay(on bool) error {
-	if s, ok := c.Conn.(*net.TCPConn); ok {
-		return s.SetNoDelay(on)
-	}
-	return c.lacks("SetNoDelay")
+	return via(c, "SetNoDelay", func(s *net.TCPConn) error { return s.SetNoDelay(on) })
 }
 
 func (c *portableConn) setKeepAlive(on bool) error {
-	if s, ok := c.Conn.(*net.TCPConn); ok {
-		return s.SetKeepAlive(on)
-	}
-	return c.lacks("SetKeepAlive")
+	return via(c, "SetKeepAlive", func(s *net.TCPConn) error { return s.SetKeepAlive(on) })
 }
 
 func (c *portableConn) setKeepAlivePeriod(d time.Duration) error {
-	if s, ok := c.Conn.(*net.TCPConn); ok {
-		return s.SetKeepAlivePeriod(d)
-	}
-	return c.lacks("SetKeepAlivePeriod")
+	return via(c, "SetKeepAlivePeriod", func(s *net.TCPConn) error { return s.SetKeepAlivePeriod(d) })
 }
 
 func (c *portableConn) setKeepAliveConfig(k net.KeepAliveConfig) error {
-	if s, ok := c.Conn.(*net.TCPConn); ok {
-		return s.SetKeepAliveConfig(k)
-	}
-	return c.lacks("SetKeepAliveConfig")
+	return via(c, "SetKeepAliveConfig", func(s *net.TCPConn) error { return s.SetKeepAliveConfig(k) })
 }
 
 func (c *portableConn) setReadBuffer(bytes int) error {
-	if s, ok := c.Conn.(interface{ SetReadBuffer(int) error }); ok {
-		return s.SetReadBuffer(bytes)
-	}
-	return c.lacks("SetReadBuffer")
+	return via(c, "SetReadBuffer", func(s interface{ SetReadBuffer(int) error }) error { return s.SetReadBuffer(bytes) })
 }
 
 func (c *portableConn) setWriteBuffer(bytes int) error {
-	if s, ok := c.Conn.(interface{ SetWriteBuffer(int) error }); ok {
-		return s.SetWriteBuffer(bytes)
-	}
-	return c.lacks("SetWriteBuffer")
+	return via(c, "SetWriteBuffer", func(s interface{ SetWriteBuffer(int) error }) error { return s.SetWriteBuffer(bytes) })
 }
 
 func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transport, error) {
@@ -381,13 +350,5 @@ func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transp
 // adoptable says why something of std's cannot be taken over: it has no
 // descriptor, or none any more.
 func adoptable(what any) error {
-	conn, ok := what.(syscall.Conn)
-	if !ok {
-		return fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errors.ErrUnsupported)
-	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return raw.Control(func(uintptr) {})
+	return withDescriptor(what, func(uintptr) error { return nil })
 }

@@ -2,6 +2,8 @@ package eddy
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"syscall"
 )
@@ -67,6 +69,23 @@ func (d *Driver) Adopt(n net.Conn) (*Conn, error) {
 		return nil, syscall.EINVAL
 	}
 	return d.adopt(n, networkOf(n.LocalAddr()))
+}
+
+// withDescriptor calls f with the descriptor of something of std's that is to be
+// adopted.
+func withDescriptor(what any, f func(fd uintptr) error) error {
+	conn, ok := what.(syscall.Conn)
+	if !ok {
+		return fmt.Errorf("eddy: adopt %T: it has no descriptor: %w", what, errors.ErrUnsupported)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if controlErr := raw.Control(func(fd uintptr) { err = f(fd) }); controlErr != nil {
+		return controlErr
+	}
+	return err
 }
 
 // networkOf is the network of an address that may be missing.

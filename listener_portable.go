@@ -1,8 +1,6 @@
 package eddy
 
 import (
-	"errors"
-	"fmt"
 	"net"
 	"os"
 	"sync/atomic"
@@ -55,14 +53,14 @@ func (l *portableListener) setDeadline(t time.Time) error {
 	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
 		return s.SetDeadline(t)
 	}
-	return fmt.Errorf("eddy: SetDeadline of %T: %w", l.Listener, errors.ErrUnsupported)
+	return lacks("SetDeadline", l.Listener)
 }
 
 func (l *portableListener) file() (*os.File, error) {
 	if s, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
 		return s.File()
 	}
-	return nil, fmt.Errorf("eddy: File of %T: %w", l.Listener, errors.ErrUnsupported)
+	return nil, lacks("File", l.Listener)
 }
 
 func (l *portableListener) setUnlinkOnClose(on bool) {
@@ -75,7 +73,7 @@ func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
 	if s, ok := l.Listener.(syscall.Conn); ok {
 		return s.SyscallConn()
 	}
-	return nil, fmt.Errorf("eddy: SyscallConn of %T: %w", l.Listener, errors.ErrUnsupported)
+	return nil, lacks("SyscallConn", l.Listener)
 }
 
 func (p portableSystem) adoptListener(d *Driver, n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {

@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -55,11 +56,21 @@ func endedBy(down bool, err error) error {
 	if !down || !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
+	return inPlaceOf(err, ErrShutdown)
+}
+
+// inPlaceOf is a cause as std would tell of it, who tells of another.
+func inPlaceOf(err, cause error) error {
 	var op *net.OpError
 	if !errors.As(err, &op) {
-		return ErrShutdown
+		return cause
 	}
-	ended := *op
-	ended.Err = ErrShutdown
-	return &ended
+	told := *op
+	told.Err = cause
+	return &told
+}
+
+// lacks says that something of std's has no such method.
+func lacks(method string, what any) error {
+	return fmt.Errorf("eddy: %s of %T: %w", method, what, errors.ErrUnsupported)
 }
