@@ -12,7 +12,7 @@ type engine interface {
 	// abandonable does it with memory of its own, and returns when it has
 	// ended or one of the stops has come. In the latter case the operation
 	// goes on by itself, holding a reference to the file until it ends.
-	abandonable(t transfer, s stops) (int, error)
+	abandonable(t transfer, s *stops) (int, error)
 
 	// batch does reads as if transfer, or abandonable, had been called for
 	// each, all at once.

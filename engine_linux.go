@@ -19,7 +19,9 @@ type plainEngine struct{}
 
 func (plainEngine) transfer(t transfer) (int, error) { return call(t) }
 
-func (e plainEngine) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
+func (e plainEngine) abandonable(t transfer, s *stops) (int, error) {
+	return offloadTransfer(e, t, s)
+}
 
 func (plainEngine) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
 
@@ -215,15 +217,15 @@ const holdPatience = 5 * time.Millisecond
 // What moves the file's own offset is not for a ring, which takes no lock on it, and
 // does not move it at all if the answer comes later, as with O_DIRECT (kiocb_done in
 // io_uring/rw.c).
-func (e *ringEngine) abandonable(t transfer, s stops) (int, error) {
+func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 	if t.off == atCursor || !e.usable(t.kind) {
-		return offload(plainEngine{}, t, s)
+		return plainEngine{}.abandonable(t, s)
 	}
 	ticket := e.choose.begin()
 	defer e.choose.done(ticket)
-	n, err := e.onRingOwned(t, ticket, &s)
+	n, err := e.onRingOwned(t, ticket, s)
 	if err == errNotOnRing {
-		return offload(plainEngine{}, t, s)
+		return plainEngine{}.abandonable(t, s)
 	}
 	return n, err
 }

@@ -30,13 +30,13 @@ func (portable) transfer(t transfer) (n int, err error) {
 	return n, err
 }
 
-func (e portable) abandonable(t transfer, s stops) (int, error) { return offload(e, t, s) }
+func (e portable) abandonable(t transfer, s *stops) (int, error) { return offloadTransfer(e, t, s) }
 
 func (portable) open(d *Driver, o opening, s *stops) (*File, error) {
 	return offloadOpen(d, o, s)
 }
 
-func (e portable) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
+func (portable) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
 
 // spreadWidth is how many reads of a batch are under way at once where each
 // occupies a thread.

@@ -118,7 +118,7 @@ func (f *File) SyncContext(ctx context.Context) error {
 	case f.kind == kindStream:
 		err = f.file.Sync()
 	default:
-		_, err = f.d.engine.abandonable(transfer{file: f, kind: kindSync}, *s)
+		_, err = f.d.engine.abandonable(transfer{file: f, kind: kindSync}, s)
 	}
 	return f.fail("sync", err)
 }
@@ -243,7 +243,7 @@ func (f *File) move(t transfer, s *stops) (n int, err error) {
 		if s == nil {
 			m, err = f.d.engine.transfer(t)
 		} else if err = s.reason(); err == nil {
-			m, err = f.d.engine.abandonable(t, *s)
+			m, err = f.d.engine.abandonable(t, s)
 		}
 		n += m
 		p = p[m:]

@@ -23,6 +23,13 @@ type offloaded struct {
 	own      *buffer // a transfer's
 }
 
+// release gives back the buffer, if there is one.
+func (work *offloaded) release() {
+	if work.own != nil {
+		work.own.Release()
+	}
+}
+
 // enter counts an operation in, or reports that it comes too late.
 func (o *offloads) enter(work *offloaded) bool {
 	o.mu.Lock()
@@ -42,9 +49,7 @@ func (o *offloads) leave(work *offloaded) {
 	o.mu.Lock()
 	delete(o.all, work)
 	last := len(o.all) == 0 && o.empty != nil
-	if work.own != nil {
-		work.own.Release()
-	}
+	work.release()
 	if last {
 		close(o.empty)
 		o.empty = nil
@@ -94,39 +99,47 @@ func withStuck(err error, stuck []driver.Stuck, cause error) error {
 	return errors.Join(err, report)
 }
 
-// offload does a transfer on a goroutine of its own, with memory of its own.
-func offload(e engine, t transfer, s stops) (int, error) {
-	type outcome struct {
-		n   int
-		err error
-	}
-	d := t.file.d
-	own := lease(t)
-	work := &offloaded{op: t.kind.String(), name: t.file.name, own: own}
+// offload does the work on a goroutine of its own and waits for its end, after
+// which the caller takes the result and leaves. An error says that the caller is
+// out of it: the work was not begun, or goes on, and late is called at its end.
+func (d *Driver) offload(work *offloaded, s *stops, do, late func()) error {
 	if !d.offloads.enter(work) {
-		own.Release()
-		return 0, ErrShutdown
+		work.release()
+		return ErrShutdown
 	}
 	d.metrics.offloaded.Add(1)
 	done := make(chan struct{})
-	var result outcome
 	go func() {
 		defer close(done)
-		u := t
-		u.p = own.bytes
-		result.n, result.err = e.transfer(u)
+		do()
 	}()
-	if err := s.wait(done); err != nil {
+	err := s.wait(done)
+	if err != nil {
 		d.metrics.abandoned.Add(1)
 		go func() {
 			<-done
+			late()
 			d.offloads.leave(work)
 		}()
-		return 0, err
+	}
+	return err
+}
+
+// offloadTransfer does a transfer by e, with memory of its own.
+func offloadTransfer(e engine, t transfer, s *stops) (int, error) {
+	d := t.file.d
+	own := lease(t)
+	work := &offloaded{op: t.kind.String(), name: t.file.name, own: own}
+	u := t
+	u.p = own.bytes
+	var n int
+	var err error
+	if stopped := d.offload(work, s, func() { n, err = e.transfer(u) }, func() {}); stopped != nil {
+		return 0, stopped
 	}
 	if t.kind == kindRead {
-		copy(t.p, own.bytes[:result.n])
+		copy(t.p, own.bytes[:n])
 	}
 	d.offloads.leave(work)
-	return result.n, result.err
+	return n, err
 }

@@ -41,25 +41,14 @@ type opening struct {
 // caller has left.
 func offloadOpen(d *Driver, o opening, s *stops) (*File, error) {
 	work := &offloaded{op: "openat", name: o.name}
-	if !d.offloads.enter(work) {
-		return nil, &fs.PathError{Op: "open", Path: o.name, Err: ErrShutdown}
-	}
 	var f *os.File
 	var err error
-	done := make(chan struct{})
-	d.metrics.offloaded.Add(1)
-	go func() {
-		defer close(done)
-		f, err = os.OpenFile(o.name, o.flag, o.perm)
-	}()
-	if stopped := s.wait(done); stopped != nil {
-		d.metrics.abandoned.Add(1)
-		go func() {
-			if <-done; err == nil {
-				f.Close()
-			}
-			d.offloads.leave(work)
-		}()
+	stopped := d.offload(work, s, func() { f, err = os.OpenFile(o.name, o.flag, o.perm) }, func() {
+		if err == nil {
+			f.Close()
+		}
+	})
+	if stopped != nil {
 		return nil, &fs.PathError{Op: "open", Path: o.name, Err: stopped}
 	}
 	d.offloads.leave(work)
