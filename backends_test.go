@@ -30,6 +30,14 @@ var allSettings = []setting{
 	{"portable", "portable", eddy.Config{Backend: eddy.BackendPortable}},
 }
 
+// environment makes another process take the setting's backend by default.
+func (s setting) environment() []string {
+	if s.backend == "auto" {
+		return nil
+	}
+	return []string{"EDDY_BACKEND=" + s.backend}
+}
+
 // settings are those that this system has and that EDDY_BACKEND allows.
 func settings(tb testing.TB) []setting {
 	only := os.Getenv("EDDY_BACKEND")
@@ -125,11 +133,16 @@ func newDriver(t testing.TB, cfg eddy.Config) *eddy.Driver {
 	return d
 }
 
+// soon is enough for what is going to happen, and the end of a test that hangs.
+func soon(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func shutdown(t testing.TB, d *eddy.Driver) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := d.Shutdown(ctx); err != nil {
+	if err := d.Shutdown(soon(t)); err != nil {
 		t.Errorf("shutdown: %v", err)
 	}
 }

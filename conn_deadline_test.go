@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -16,8 +15,7 @@ import (
 // wantTimeout fails the test if the error is not what std says past a deadline.
 func wantTimeout(t testing.TB, what string, err error) {
 	t.Helper()
-	var timeout net.Error
-	if !errors.Is(err, os.ErrDeadlineExceeded) || !errors.As(err, &timeout) || !timeout.Timeout() {
+	if !isTimeout(err) {
 		t.Errorf("%s: %v, which is no timeout", what, err)
 	}
 }

@@ -21,8 +21,8 @@ import (
 )
 
 func init() {
-	roles["accept fails"] = func() { endRole(acceptFails()) }
-	roles["aborted crowd"] = func() { endRole(abortedCrowd()) }
+	roles["accept fails"] = acceptFails
+	roles["aborted crowd"] = abortedCrowd
 }
 
 func acceptInChild(t *testing.T, role string) {

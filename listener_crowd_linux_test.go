@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +18,7 @@ import (
 )
 
 func init() {
-	roles["half open"] = func() { endRole(halfOpenCrowd()) }
+	roles["half open"] = halfOpenCrowd
 }
 
 // Thousands of connections that are begun and never completed, as a flood of SYN
@@ -33,11 +32,7 @@ func TestHalfOpenConnectionsStopTheServer(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			needRing(t, s)
 			t.Parallel() // most of the time it waits for TCP's timers
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), roleVariable+"=half open", crowdVariable+"="+strconv.Itoa(crowd()))
-			if s.backend != "auto" {
-				cmd.Env = append(cmd.Env, "EDDY_BACKEND="+s.backend)
-			}
+			cmd := inRole("half open", append(s.environment(), crowdVariable+"="+strconv.Itoa(crowd()))...)
 			cmd.SysProcAttr = ownNetwork()
 			out, err := cmd.CombinedOutput()
 			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EINVAL) {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -251,30 +250,14 @@ func roleInChild(t *testing.T, role string, more ...string) {
 		}
 		t.Run(s.name, func(t *testing.T) {
 			needRing(t, s)
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), roleVariable+"="+role)
-			if s.backend != "auto" {
-				cmd.Env = append(cmd.Env, "EDDY_BACKEND="+s.backend)
-			}
-			cmd.Env = append(cmd.Env, more...)
-			out, err := cmd.CombinedOutput()
-			if err != nil {
-				t.Errorf("%v\n%s", err, out)
-			}
+			plays(t, role, append(s.environment(), more...)...)
 		})
 	}
 }
 
 func init() {
-	roles["out of descriptors"] = func() { endRole(outOfDescriptors()) }
-	roles["no socket options"] = func() { endRole(withoutSocketOptions()) }
-}
-
-func endRole(err error) {
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(3)
-	}
+	roles["out of descriptors"] = outOfDescriptors
+	roles["no socket options"] = withoutSocketOptions
 }
 
 func TestAcceptOutOfDescriptorsStopsTheServer(t *testing.T) { roleInChild(t, "out of descriptors") }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -85,12 +84,7 @@ const (
 )
 
 func init() {
-	roles["silent clients"] = func() {
-		if err := silentClients(); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
-		}
-	}
+	roles["silent clients"] = silentClients
 }
 
 // silentClients connect, say nothing, or half a word, and leave when they are told
@@ -133,8 +127,7 @@ func silentClients() error {
 // startSilentClients returns when they are there. What it returns makes them leave.
 func startSilentClients(t *testing.T, to net.Addr, count int) (leave func()) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=silent clients", addressVariable+"="+to.String(), crowdVariable+"="+strconv.Itoa(count))
+	cmd := inRole("silent clients", addressVariable+"="+to.String(), crowdVariable+"="+strconv.Itoa(count))
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

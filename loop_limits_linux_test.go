@@ -121,8 +121,8 @@ func denyAdd(epoll int, errno syscall.Errno) error {
 }
 
 func init() {
-	roles["full poller"] = func() { endRole(withFullPoller()) }
-	roles["full registry"] = func() { endRole(withFullRegistry()) }
+	roles["full poller"] = withFullPoller
+	roles["full registry"] = withFullRegistry
 }
 
 // needDenyAdd skips where a filter cannot be had, or has other offsets.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"os"
 	"os/exec"
 	"testing"
 
@@ -16,22 +15,22 @@ import (
 // The parts are programs with a data race on a buffer that is with the kernel;
 // "none" has none.
 func init() {
-	roles["packet race none"] = func() { raceOnPacket(nil, nil) }
-	roles["packet race read"] = func() { raceOnPacket(func(p []byte) { p[0]++ }, nil) }
-	roles["packet race write"] = func() { raceOnPacket(nil, func(p []byte) { p[0]++ }) }
+	roles["packet race none"] = func() error { return raceOnPacket(nil, nil) }
+	roles["packet race read"] = func() error { return raceOnPacket(func(p []byte) { p[0]++ }, nil) }
+	roles["packet race write"] = func() error { return raceOnPacket(nil, func(p []byte) { p[0]++ }) }
 	roles["packet race order"] = packetOrder
 }
 
 // raceOnPacket sends datagrams in every way, while others touch what is read or
 // what is written.
-func raceOnPacket(touchRead, touchWrite func(p []byte)) {
+func raceOnPacket(touchRead, touchWrite func(p []byte)) error {
 	a, err := eddy.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	b, err := eddy.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	ctx := context.Background()
 	for way := range 3 {
@@ -65,17 +64,18 @@ func raceOnPacket(touchRead, touchWrite func(p []byte)) {
 		<-touched
 		<-touched
 	}
+	return nil
 }
 
 // packetOrder relies on a datagram for what has happened before.
-func packetOrder() {
+func packetOrder() error {
 	a, err := eddy.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	b, err := eddy.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
-		panic(err)
+		return err
 	}
 	shared := 0
 	done := make(chan struct{})
@@ -88,6 +88,7 @@ func packetOrder() {
 	shared++
 	a.WriteToUDPAddrPort([]byte{0}, addrPort(b))
 	<-done
+	return nil
 }
 
 func TestRaceOnDatagramGoesUnseen(t *testing.T) {
@@ -96,8 +97,7 @@ func TestRaceOnDatagramGoesUnseen(t *testing.T) {
 	}
 	for role, reports := range map[string]int{"none": 0, "order": 0, "read": 3, "write": 3} {
 		var stderr bytes.Buffer
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), roleVariable+"=packet race "+role, "GORACE=exitcode=66 halt_on_error=0")
+		cmd := inRole("packet race "+role, "GORACE=exitcode=66 halt_on_error=0")
 		cmd.Stderr = &stderr
 		err := cmd.Run()
 		var exit *exec.ExitError

@@ -51,13 +51,6 @@ func register(t testing.TB, d *eddy.Driver, fd int, interest poll.Interest) *edd
 	return r
 }
 
-// soon is enough for what is going to happen, and the end of a test that hangs.
-func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func write(t testing.TB, fd int, p []byte) {
 	t.Helper()
 	if n, err := unix.Write(fd, p); n != len(p) || err != nil {

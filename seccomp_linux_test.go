@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,15 +20,11 @@ import (
 )
 
 func init() {
-	roles["no ring"] = func() {
-		errno := syscall.EPERM
+	roles["no ring"] = func() error {
 		if os.Getenv("EDDY_TEST_ERRNO") == "ENOSYS" {
-			errno = syscall.ENOSYS
+			return withoutRing(syscall.ENOSYS)
 		}
-		if err := withoutRing(errno); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
-		}
+		return withoutRing(syscall.EPERM)
 	}
 }
 
@@ -95,33 +90,17 @@ func TestSandboxWithoutRingBreaksFiles(t *testing.T) {
 		t.Skip("SKIPPED: the sysctl forbids io_uring already")
 	}
 	for _, errno := range []string{"EPERM", "ENOSYS"} {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), roleVariable+"=no ring", "EDDY_BACKEND=", "EDDY_TEST_ERRNO="+errno)
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", errno, err, out)
-			continue
-		}
-		t.Logf("%s: %s", errno, out)
+		t.Logf("%s: %s", errno, plays(t, "no ring", "EDDY_BACKEND=", "EDDY_TEST_ERRNO="+errno))
 	}
 }
 
 // A driver that could not be made leaves nothing behind.
 func TestNewLeaksWhenDescriptorsRunOut(t *testing.T) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=few descriptors", "EDDY_BACKEND=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	plays(t, "few descriptors", "EDDY_BACKEND=")
 }
 
 func init() {
-	roles["few descriptors"] = func() {
-		if err := fewDescriptors(); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
-		}
-	}
+	roles["few descriptors"] = fewDescriptors
 }
 
 // fewDescriptors makes drivers under every limit there is until one can be made
@@ -183,40 +162,31 @@ func fewDescriptors() error {
 
 // The default driver degrades when there are no descriptors, and says so.
 func TestDefaultFailsWithoutDescriptors(t *testing.T) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=default without descriptors", "EDDY_BACKEND=")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	plays(t, "default without descriptors", "EDDY_BACKEND=")
 }
 
 func init() {
-	roles["default without descriptors"] = func() {
+	roles["default without descriptors"] = func() error {
 		warmUp()
 		var limit unix.Rlimit
 		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-			panic(err)
+			return err
 		}
 		none := unix.Rlimit{Cur: 3, Max: limit.Max}
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &none); err != nil {
-			panic(err)
+			return err
 		}
 		d := eddy.Default()
 		s := d.Status()
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-			panic(err)
+			return err
 		}
 		if s.Backend != eddy.BackendPortable || len(s.Fallbacks) == 0 || !errors.Is(s.Fallbacks[0].Err, unix.EMFILE) {
-			fmt.Println("status:", s)
-			os.Exit(3)
+			return fmt.Errorf("status: %v", s)
 		}
 		if _, err := d.ReadFile("/proc/version"); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
+			return err
 		}
-		if err := d.Close(); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
-		}
+		return d.Close()
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -35,25 +34,25 @@ func init() {
 		"is confined with a ring":        isConfinedWithARing,
 		"has blocking sockets":           hasBlockingSockets,
 	} {
-		roles[name] = func() {
+		roles[name] = func() error {
 			b, err := eddy.ParseBackend(os.Getenv("EDDY_TEST_BACKEND"))
 			if err == nil {
 				err = withDriver(eddy.Config{Backend: b}, part)
 			}
-			if err != nil {
-				fmt.Println(err)
-				os.Exit(3)
+			if err == nil {
+				fmt.Println("fine")
 			}
-			fmt.Println("fine")
+			return err
 		}
 	}
-	roles["descriptors"] = func() {
+	roles["descriptors"] = func() error {
 		for fd, what := range descriptors() { // there are those of Go's runtime, too
 			if strings.Contains(what, "io_uring") || strings.HasPrefix(what, os.Getenv("EDDY_TEST_DIR")) {
 				fmt.Println("inherited:", fd, what)
 			}
 		}
 		fmt.Println("fine")
+		return nil
 	}
 }
 
@@ -78,9 +77,7 @@ func inChild(t *testing.T, part string, extra ...string) {
 		}
 		t.Run(s.backend, func(t *testing.T) {
 			needRing(t, s)
-			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), roleVariable+"="+part, "EDDY_BACKEND=", "EDDY_TEST_BACKEND="+s.backend, "EDDY_TEST_DIR="+shared(t))
-			cmd.Env = append(cmd.Env, extra...)
+			cmd := inRole(part, append(extra, "EDDY_BACKEND=", "EDDY_TEST_BACKEND="+s.backend, "EDDY_TEST_DIR="+shared(t))...)
 			cmd.WaitDelay = 10 * time.Second
 			kill := time.AfterFunc(2*time.Minute, func() { cmd.Process.Kill() })
 			defer kill.Stop()
@@ -346,9 +343,7 @@ func startsAProgram(d *eddy.Driver) error {
 			return fmt.Errorf("descriptor %s, %s, is not closed on exec: %#x, %w", fd, what, flags, err)
 		}
 	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), roleVariable+"=descriptors")
-	out, err := cmd.CombinedOutput()
+	out, err := inRole("descriptors").CombinedOutput()
 	if err == nil && string(out) != "fine\n" {
 		err = errors.New(string(out))
 	}

@@ -5,7 +5,6 @@ package eddy_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -35,12 +34,6 @@ func raise(t testing.TB, sig syscall.Signal) {
 	}
 }
 
-func within10(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	t.Cleanup(cancel)
-	return ctx
-}
-
 func TestUncatchableSignalIsAccepted(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		for _, sigs := range [][]os.Signal{
@@ -61,7 +54,7 @@ func TestUncatchableSignalIsAccepted(t *testing.T) {
 func TestSignalReachesOneReceiverOnly(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		both := []*eddy.Signals{signals(t, d, syscall.SIGUSR1, syscall.SIGUSR2), signals(t, d, syscall.SIGUSR1)}
-		ctx := within10(t)
+		ctx := soon(t)
 		for range 50 {
 			raise(t, syscall.SIGUSR1)
 			for i, s := range both {
@@ -92,7 +85,7 @@ func TestSignalsPileUpOrGetLost(t *testing.T) {
 		raise(t, syscall.SIGUSR2)
 		raise(t, syscall.SIGHUP)
 		seen := map[os.Signal]int{}
-		ctx := within10(t)
+		ctx := soon(t)
 		for seen[syscall.SIGUSR2] == 0 || seen[syscall.SIGHUP] == 0 || seen[syscall.SIGUSR1] == 0 {
 			sig, err := s.Recv(ctx)
 			if err != nil {
@@ -126,7 +119,7 @@ func TestPendingSignalCountsTwice(t *testing.T) {
 			time.Sleep(5 * time.Millisecond) // each is delivered by itself
 		}
 		time.Sleep(100 * time.Millisecond) // the last too, before the first is taken
-		if got, err := s.Recv(within10(t)); got != syscall.SIGUSR1 || err != nil {
+		if got, err := s.Recv(soon(t)); got != syscall.SIGUSR1 || err != nil {
 			t.Fatal(got, err)
 		}
 		short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -188,7 +181,7 @@ func recvUntil(t *testing.T, d *eddy.Driver, what string, end func(*eddy.Signals
 func TestSignalIsLostBetweenTwoRecv(t *testing.T) {
 	eachBackend(t, func(t *testing.T, d *eddy.Driver) {
 		s := signals(t, d, syscall.SIGUSR1, syscall.SIGUSR2)
-		ctx := within10(t)
+		ctx := soon(t)
 		for range 100 {
 			var wg sync.WaitGroup
 			for range 2 {
@@ -280,21 +273,18 @@ func pairSquatter(t *testing.T, stop chan struct{}) {
 }
 
 func init() {
-	roles["default action"] = func() {
+	roles["default action"] = func() error {
 		d, err := eddy.New(eddy.Config{})
 		if err != nil {
-			fmt.Println(err)
-			os.Exit(3)
+			return err
 		}
 		s, err := d.Signals(syscall.SIGTERM)
 		if err != nil {
-			fmt.Println(err)
-			os.Exit(3)
+			return err
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGTERM)
 		if _, err := s.Recv(context.Background()); err != nil {
-			fmt.Println(err)
-			os.Exit(3)
+			return err
 		}
 		if os.Getenv("EDDY_TEST_END") == "Close" {
 			s.Close()
@@ -303,14 +293,13 @@ func init() {
 		}
 		syscall.Kill(os.Getpid(), syscall.SIGTERM) // the default action is to die
 		time.Sleep(5 * time.Second)
+		return nil
 	}
 }
 
 func TestDefaultActionStaysAway(t *testing.T) {
 	for _, end := range []string{"Close", "Shutdown"} {
-		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), roleVariable+"=default action", "EDDY_TEST_END="+end)
-		out, err := cmd.CombinedOutput()
+		out, err := inRole("default action", "EDDY_TEST_END="+end).CombinedOutput()
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) {
 			t.Fatalf("%s: %v\n%s", end, err, out)
