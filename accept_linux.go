@@ -18,7 +18,6 @@ import (
 // accept4(2) says EAGAIN, so that one event lets in everybody who waits.
 type listening struct {
 	*socket // its kind is that of what it accepts
-	driver  *Driver
 	loops   *loops
 
 	// setEach is whether the options, keepAlive among them, are set on each
@@ -60,7 +59,7 @@ func (l *listening) next(peer *sys.Name) (fd int, err error) {
 // admit puts a new connection in one of the loops. The options std sets were
 // inherited from the listening socket.
 func (l *listening) admit(fd int, peer *sys.Name) (transport, error) {
-	loop, err := l.loops.pick(l.driver)
+	loop, err := l.loops.pick()
 	if err != nil {
 		_ = unix.Close(fd)
 		return nil, l.failSet("accept", err)

@@ -65,8 +65,8 @@ func isPlainTCP(fd int, network string) bool {
 	return strings.HasPrefix(network, "tcp") && protocolOf(fd) == unix.IPPROTO_TCP
 }
 
-func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, error) {
-	loop, err := l.loops.pick(d)
+func (l *linuxSystem) adoptConn(c net.Conn, network string) (transport, error) {
+	loop, err := l.loops.pick()
 	if err != nil {
 		return nil, err
 	}
@@ -85,8 +85,8 @@ func (l *linux) adoptConn(d *Driver, c net.Conn, network string) (transport, err
 	return s, nil
 }
 
-func (l *linux) adoptListener(d *Driver, n net.Listener, network string, keepAlive net.KeepAliveConfig) (acceptor, error) {
-	loop, err := l.loops.pick(d)
+func (l *linuxSystem) adoptListener(n net.Listener, network string, keepAlive net.KeepAliveConfig) (acceptor, error) {
+	loop, err := l.loops.pick()
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (l *linux) adoptListener(d *Driver, n net.Listener, network string, keepAli
 		return nil, err
 	}
 	socket.parting.always = true
-	listening := &listening{socket: socket, driver: d, loops: &l.loops, keepAlive: keepAlive}
+	listening := &listening{socket: socket, loops: &l.loops, keepAlive: keepAlive}
 	if strings.HasPrefix(network, "tcp") {
 		// The connections inherit them, unless the listening socket has none: one
 		// of MPTCP has no TCP_KEEPIDLE before Linux 6.11.

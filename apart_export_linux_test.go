@@ -21,7 +21,7 @@ func setPartAtOnce(t *testing.T, to bool) {
 }
 
 // EndAparts is the beginning of a shutdown.
-func EndAparts(d *Driver) { d.system.(*linux).watch.aparts.end() }
+func EndAparts(d *Driver) { d.system.(*linuxSystem).watch.aparts.end() }
 
 // Taken is how many bytes have been read since the last sleep, or so.
 func Taken(c *Conn) int {

@@ -16,7 +16,7 @@ import (
 type portableConn struct {
 	net.Conn
 	network     string
-	sockets     *portableSockets
+	system      *portableSystem
 	down        atomic.Bool // shutdown was called
 	read, write interruption
 }
@@ -35,17 +35,17 @@ type interruption struct {
 // longAgo is in the past.
 var longAgo = time.Unix(1, 0)
 
-func (d *Driver) newPortableConn(n net.Conn, network string) *portableConn {
-	c := &portableConn{Conn: n, network: network, sockets: d.system.(portableSystem).sockets}
+func (p *portableSystem) newConn(n net.Conn, network string) *portableConn {
+	c := &portableConn{Conn: n, network: network, system: p}
 	c.read.turn = make(chan struct{}, 1)
 	c.write.turn = make(chan struct{}, 1)
-	c.sockets.add(c)
+	p.sockets.add(c)
 	return c
 }
 
 // Close implements transport.
 func (c *portableConn) Close() error {
-	c.sockets.remove(c)
+	c.system.sockets.remove(c)
 	return c.Conn.Close()
 }
 
@@ -340,11 +340,11 @@ func (c *portableConn) setWriteBuffer(bytes int) error {
 	return via(c, "SetWriteBuffer", func(s interface{ SetWriteBuffer(int) error }) error { return s.SetWriteBuffer(bytes) })
 }
 
-func (p portableSystem) adoptConn(d *Driver, n net.Conn, network string) (transport, error) {
+func (p *portableSystem) adoptConn(n net.Conn, network string) (transport, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	return d.newPortableConn(n, network), nil
+	return p.newConn(n, network), nil
 }
 
 // adoptable says why something of std's cannot be taken over: it has no

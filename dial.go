@@ -103,7 +103,7 @@ func (d *Driver) adopt(n net.Conn, network string) (*Conn, error) {
 	if d.down.Load() {
 		return nil, ErrShutdown
 	}
-	t, err := d.system.adoptConn(d, n, network)
+	t, err := d.system.adoptConn(n, network)
 	if err != nil {
 		return nil, err
 	}

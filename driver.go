@@ -29,7 +29,6 @@ type Driver struct {
 	offloads offloads
 	signals  receivers
 	streams  streams
-	watched  watched // the portable backend's registrations
 }
 
 // New makes a driver. It fails if a field of cfg is out of range; if

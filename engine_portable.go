@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// portable is the engine on top of os.File. What has to be abandoned runs on a
+// portableEngine is the engine on top of os.File. What has to be abandoned runs on a
 // goroutine of its own.
-type portable struct{}
+type portableEngine struct{}
 
-func (portable) transfer(t transfer) (n int, err error) {
+func (portableEngine) transfer(t transfer) (n int, err error) {
 	file := t.file.file
 	switch {
 	case t.kind == kindSync:
@@ -30,13 +30,15 @@ func (portable) transfer(t transfer) (n int, err error) {
 	return n, err
 }
 
-func (e portable) abandonable(t transfer, s *stops) (int, error) { return offloadTransfer(e, t, s) }
+func (e portableEngine) abandonable(t transfer, s *stops) (int, error) {
+	return offloadTransfer(e, t, s)
+}
 
-func (portable) open(d *Driver, o opening, s *stops) (*File, error) {
+func (portableEngine) open(d *Driver, o opening, s *stops) (*File, error) {
 	return offloadOpen(d, o, s)
 }
 
-func (portable) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
+func (portableEngine) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
 
 // spreadWidth is how many reads of a batch are under way at once where each
 // occupies a thread.

@@ -34,7 +34,7 @@ func (f *File) isBare() bool { return f.bared.Load() }
 func (f *File) inspect() {
 	f.kind, f.fd = kindStream, -1
 	f.nowait.Store(inlineNever)
-	if l, ok := f.d.system.(*linux); ok && l.inlines {
+	if l, ok := f.d.system.(*linuxSystem); ok && l.inlines {
 		f.nowait.Store(inlineStart)
 	}
 	conn, err := f.file.SyscallConn()

@@ -222,7 +222,7 @@ func (d *Driver) adoptListener(n net.Listener, network string, keepAlive net.Kee
 	if d.down.Load() {
 		return nil, ErrShutdown
 	}
-	a, err := d.system.adoptListener(d, n, network, keepAlive)
+	a, err := d.system.adoptListener(n, network, keepAlive)
 	if err != nil {
 		return nil, err
 	}

@@ -12,8 +12,7 @@ import (
 type portableListener struct {
 	net.Listener
 	network string
-	d       *Driver
-	sockets *portableSockets
+	system  *portableSystem
 	down    atomic.Bool // shutdown was called
 }
 
@@ -22,11 +21,11 @@ func (l *portableListener) accept() (transport, error) {
 	if err != nil {
 		return nil, endedBy(l.down.Load(), err)
 	}
-	return l.d.newPortableConn(n, l.network), nil
+	return l.system.newConn(n, l.network), nil
 }
 
 func (l *portableListener) Close() error {
-	l.sockets.remove(l)
+	l.system.sockets.remove(l)
 	return l.Listener.Close()
 }
 
@@ -76,11 +75,11 @@ func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
 	return nil, lacks("SyscallConn", l.Listener)
 }
 
-func (p portableSystem) adoptListener(d *Driver, n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {
+func (p *portableSystem) adoptListener(n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	l := &portableListener{Listener: n, network: network, d: d, sockets: p.sockets}
+	l := &portableListener{Listener: n, network: network, system: p}
 	p.sockets.add(l)
 	return l, nil
 }

@@ -135,7 +135,7 @@ func TestLoopNeverLetsOthersRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	l := d.system.(*linux).main
+	l := d.system.(*linuxSystem).main
 	var peers []int
 	var seen atomic.Bool // a reader has run before its turn was over
 	for range 4 * wakesAtOnce {

@@ -20,7 +20,7 @@ func TestPickPanicsAfterManySockets(t *testing.T) {
 	}
 	defer d.Close()
 	for _, sockets := range []uint32{0, math.MaxInt32, math.MaxUint32} {
-		d.system.(*linux).loops.next.Store(sockets)
+		d.system.(*linuxSystem).loops.next.Store(sockets)
 		l, err := d.Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)

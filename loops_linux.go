@@ -17,6 +17,8 @@ import (
 // loops is what sockets are spread over, each with a registry of its own. The
 // first is the driver's main one; the others are made with the first socket.
 type loops struct {
+	main  *loop
+	cfg   Config
 	all   atomic.Pointer[[]*loop]
 	short atomic.Pointer[Fallback] // why they are fewer than asked for; nil if they are not
 	next  atomic.Uint32
@@ -35,20 +37,22 @@ const (
 	maxLoops  = 8
 )
 
+func (s *loops) init(main *loop, cfg Config) { s.main, s.cfg = main, cfg }
+
 // pick chooses the loop for a new socket, in turn.
-func (s *loops) pick(d *Driver) (*loop, error) {
+func (s *loops) pick() (*loop, error) {
 	all := s.all.Load()
 	if all == nil {
 		var err error
-		if all, err = s.make(d); err != nil {
+		if all, err = s.make(); err != nil {
 			return nil, err
 		}
 	}
 	return (*all)[s.next.Add(1)%uint32(len(*all))], nil
 }
 
-// open is the loops there are.
-func (s *loops) open() []*loop {
+// made is the loops there are.
+func (s *loops) made() []*loop {
 	if all := s.all.Load(); all != nil {
 		return *all
 	}
@@ -58,7 +62,7 @@ func (s *loops) open() []*loop {
 // make makes the loops that are still missing. If there are descriptors for
 // some only, fewer do: the last of them is given up, so that there are some left
 // for the sockets.
-func (s *loops) make(d *Driver) (*[]*loop, error) {
+func (s *loops) make() (*[]*loop, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if all := s.all.Load(); all != nil {
@@ -67,9 +71,9 @@ func (s *loops) make(d *Driver) (*[]*loop, error) {
 	if s.shut {
 		return nil, ErrShutdown
 	}
-	all, wanted := []*loop{d.system.(*linux).main}, d.cfg.loops()
+	all, wanted := []*loop{s.main}, s.cfg.loops()
 	for len(all) < wanted {
-		l, err := newLoop(driver.Config{Events: eventsPerTurn, NoRing: true}, &d.system.(*linux).watch)
+		l, err := newLoop(driver.Config{Events: eventsPerTurn, NoRing: true}, s.main.watch)
 		if err == nil {
 			err = l.start(nil)
 		}
@@ -85,7 +89,7 @@ func (s *loops) make(d *Driver) (*[]*loop, error) {
 		break
 	}
 	for _, l := range all {
-		l.noGate = d.cfg.NoHolds
+		l.noGate = s.cfg.NoHolds
 	}
 	s.all.Store(&all)
 	return &all, nil
@@ -114,12 +118,9 @@ func (c Config) loops() int {
 }
 
 func (s *loops) metrics(m *Metrics) {
-	all := s.all.Load()
-	if all == nil {
-		return
-	}
-	m.Loops = len(*all)
-	for _, l := range *all {
+	all := s.made()
+	m.Loops = len(all)
+	for _, l := range all {
 		m.Sockets += l.sockets.Load()
 		m.Looks += l.gate.looks.Load()
 		m.Found += l.gate.found.Load()
@@ -133,13 +134,11 @@ func (s *loops) shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.shut = true
-	all := s.all.Load()
-	if all == nil {
-		return nil
-	}
 	var err error
-	for _, l := range (*all)[1:] {
-		err = errors.Join(err, l.stop(ctx))
+	for _, l := range s.made() {
+		if l != s.main {
+			err = errors.Join(err, l.stop(ctx))
+		}
 	}
 	return err
 }

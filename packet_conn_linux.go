@@ -24,13 +24,13 @@ type packetSocket struct {
 	outgoing  outgoingBatch // guarded by writes
 }
 
-func (l *linux) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) {
+func (l *linuxSystem) adoptPacketConn(n net.PacketConn) (datagrams, error) {
 	network, connected := origin(n)
 	var remote net.Addr
 	if c, ok := n.(net.Conn); ok {
 		remote = c.RemoteAddr()
 	}
-	loop, err := l.loops.pick(d)
+	loop, err := l.loops.pick()
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func (d *Driver) AdoptPacketConn(n net.PacketConn) (*PacketConn, error) {
 	if !isDatagrams(n) {
 		return nil, fmt.Errorf("eddy: adopt %T, which is not a UDP or Unix datagram socket: %w", n, errors.ErrUnsupported)
 	}
-	t, err := d.system.adoptPacketConn(d, n)
+	t, err := d.system.adoptPacketConn(n)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,11 @@ type portablePacketConn struct {
 	connected bool // std refuses an address
 }
 
-func (p portableSystem) adoptPacketConn(d *Driver, n net.PacketConn) (datagrams, error) {
+func (p *portableSystem) adoptPacketConn(n net.PacketConn) (datagrams, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	return d.newPortableConn(n.(net.Conn), n.LocalAddr().Network()).asDatagrams()
+	return p.newConn(n.(net.Conn), n.LocalAddr().Network()).asDatagrams()
 }
 
 // asDatagrams implements packets.

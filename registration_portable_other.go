@@ -14,6 +14,6 @@ type watched struct{}
 
 func (*watched) shutdown() {}
 
-func newPortableSource(*Driver, int, poll.Interest) (source, error) {
+func newPortableSource(*portableSystem, int, poll.Interest) (source, error) {
 	return nil, fmt.Errorf("readiness of a bare descriptor: %w", errors.ErrUnsupported)
 }

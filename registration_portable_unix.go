@@ -23,14 +23,14 @@ import (
 // in at a time, and they cannot leave before they are woken; so nobody but a
 // goroutine per direction goes there, and the others wait for that one.
 type portableSource struct {
-	d     *Driver
-	fd    int
-	file  *os.File
-	conn  syscall.RawConn
-	read  side
-	write side
-	end   sync.Once
-	gone  chan struct{} // closed by Deregister
+	system *portableSystem
+	fd     int
+	file   *os.File
+	conn   syscall.RawConn
+	read   side
+	write  side
+	end    sync.Once
+	gone   chan struct{} // closed by Deregister
 }
 
 // side is a direction.
@@ -39,7 +39,7 @@ type side struct {
 	ready chan struct{} // closed when it is worth looking again; nil: nobody waits in the poller
 }
 
-func newPortableSource(d *Driver, fd int, interest poll.Interest) (source, error) {
+func newPortableSource(p *portableSystem, fd int, interest poll.Interest) (source, error) {
 	if interest.IsPriority() {
 		return nil, fmt.Errorf("std's poller knows no priority: %w", errors.ErrUnsupported)
 	}
@@ -51,11 +51,11 @@ func newPortableSource(d *Driver, fd int, interest poll.Interest) (source, error
 	case unix.S_IFREG, unix.S_IFDIR, unix.S_IFBLK:
 		return nil, poll.ErrNotPollable
 	}
-	s := &portableSource{d: d, fd: fd, gone: make(chan struct{})}
+	s := &portableSource{system: p, fd: fd, gone: make(chan struct{})}
 	if err := s.watch(); err != nil {
 		return nil, err
 	}
-	if err := d.watched.add(s); err != nil {
+	if err := p.watched.add(s); err != nil {
 		return nil, errors.Join(err, s.file.Close())
 	}
 	return s, nil
@@ -99,7 +99,7 @@ func (s *portableSource) state() error {
 		return fs.ErrClosed
 	default:
 	}
-	if s.d.down.Load() {
+	if s.system.d.down.Load() {
 		return ErrShutdown
 	}
 	return nil
@@ -168,7 +168,7 @@ func (s *portableSource) Ready(ctx context.Context, interest poll.Interest) (Rea
 		case <-read:
 		case <-write:
 		case <-s.gone:
-		case <-s.d.ended:
+		case <-s.system.d.ended:
 		case <-ctx.Done():
 			return ReadyEvent{}, ctx.Err()
 		}
@@ -212,7 +212,7 @@ func (s *portableSource) Deregister() error {
 	err := error(fs.ErrClosed)
 	s.end.Do(func() {
 		close(s.gone)
-		s.d.watched.remove(s)
+		s.system.watched.remove(s)
 		err = s.unwatch()
 	})
 	return err

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/probe"
 )
 
 // A Fallback describes something that the driver wanted to use and could not:
@@ -24,7 +25,8 @@ type Status struct {
 // Status reports which backend the driver uses, and why not a better one. It
 // sets up the ring if nothing has done so yet.
 func (d *Driver) Status() Status {
-	s := d.system.status(d)
+	s := Status{Backend: d.backend, Kernel: probe.Get().Kernel}
+	d.system.status(&s)
 	if d.ringDisabled() {
 		s.Backend, s.Submit = BackendEpoll, driver.SubmitAuto
 	}

@@ -15,9 +15,10 @@ import (
 	"github.com/eddyio/eddy/uring"
 )
 
-// linux is what a driver has besides its engine: the main loop, whose driver has
-// the rings and the signals, and the other loops.
-type linux struct {
+// linuxSystem is what a driver has besides its engine: the main loop, whose driver
+// has the rings and the signals, and the other loops.
+type linuxSystem struct {
+	d      *Driver
 	main   *loop
 	handle *driver.Handle
 	choose chooser
@@ -33,14 +34,15 @@ func (d *Driver) start() error {
 		d.startPortable()
 		return nil
 	}
-	l := &linux{}
-	l.watch.init(l.loops.open)
+	l := &linuxSystem{d: d}
+	l.watch.init(l.loops.made)
 	main, err := newLoop(d.cfg.driver(), &l.watch)
 	if err != nil {
 		return err
 	}
 	l.main, l.handle = main, main.handle
-	if err := l.start(d); err != nil {
+	l.loops.init(main, d.cfg)
+	if err := l.start(); err != nil {
 		return err
 	}
 	d.system = l
@@ -76,7 +78,7 @@ func (c Config) driver() driver.Config {
 }
 
 // whyNot turns the recorded fallback into an error.
-func (l *linux) whyNot() error {
+func (l *linuxSystem) whyNot() error {
 	for _, f := range l.handle.Fallbacks() {
 		if f.Wanted == "io_uring" && f.Err != nil {
 			return fmt.Errorf("%w: %s (%w)", driver.ErrNoRing, f.Reason, f.Err)
@@ -86,14 +88,14 @@ func (l *linux) whyNot() error {
 }
 
 // start begins to turn the main loop.
-func (l *linux) start(d *Driver) error {
+func (l *linuxSystem) start() error {
 	if err := l.pipe.open(l.handle); err != nil {
 		return errors.Join(err, l.main.file.Close(), l.main.driver.Shutdown(context.Background()))
 	}
 	err := l.main.start(func() {
 		if l.main.driver.ConsumeSignalReady() {
 			l.pipe.drain()
-			d.signals.deliver()
+			l.d.signals.deliver()
 		}
 	})
 	if err != nil {
@@ -102,26 +104,25 @@ func (l *linux) start(d *Driver) error {
 	return err
 }
 
-func (l *linux) status(d *Driver) Status {
-	s := Status{Backend: d.backend, Kernel: probe.Get().Kernel}
+func (l *linuxSystem) status(s *Status) {
 	// A driver without a ring says no at once.
 	if ok, _ := l.handle.CheckAndInit(uring.OpRead); !ok {
 		s.Backend = BackendEpoll
 	}
 	s.Submit = l.handle.SubmitMode()
 	s.Fallbacks = l.handle.Fallbacks()
+	cfg := &l.d.cfg
 	for i, f := range s.Fallbacks {
-		if f.Reason == probe.ReasonForced && d.cfg.Backend == BackendEpoll && d.cfg.byEnvironment {
-			s.Fallbacks[i].Evidence = append(f.Evidence, environment+"="+d.cfg.Backend.String())
+		if f.Reason == probe.ReasonForced && cfg.Backend == BackendEpoll && cfg.byEnvironment {
+			s.Fallbacks[i].Evidence = append(f.Evidence, environment+"="+cfg.Backend.String())
 		}
 	}
 	if short := l.loops.short.Load(); short != nil {
 		s.Fallbacks = append(s.Fallbacks, *short)
 	}
-	return s
 }
 
-func (l *linux) metrics(m *Metrics) {
+func (l *linuxSystem) metrics(m *Metrics) {
 	m.Driver = l.handle.Metrics()
 	m.Direct = l.choose.directs.Load()
 	m.Ring = l.choose.rings.Load()
@@ -133,15 +134,15 @@ func (l *linux) metrics(m *Metrics) {
 	m.Apart = int64(l.watch.aparts.count())
 }
 
-func (l *linux) register(fd int, interest poll.Interest) (source, error) {
+func (l *linuxSystem) register(fd int, interest poll.Interest) (source, error) {
 	return l.handle.Register(fd, interest)
 }
 
-func (l *linux) announce() { l.pipe.announce() }
+func (l *linuxSystem) announce() { l.pipe.announce() }
 
 // shutdown keeps the main loop turning while the rings are drained, since strays
 // are reaped by turns, and ends it then.
-func (l *linux) shutdown(ctx context.Context) error {
+func (l *linuxSystem) shutdown(ctx context.Context) error {
 	l.watch.stop()
 	l.watch.aparts.end()
 	err := l.loops.shutdown(ctx)

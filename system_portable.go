@@ -4,35 +4,33 @@ import (
 	"context"
 
 	"github.com/eddyio/eddy/poll"
-	"github.com/eddyio/eddy/probe"
 )
 
 // portableSystem is std's poller, and of ours what shutdown has to end.
 type portableSystem struct {
 	d       *Driver
-	sockets *portableSockets
+	sockets portableSockets
+	watched watched
 }
 
 func (d *Driver) startPortable() {
 	d.backend = BackendPortable
-	d.engine = portable{}
-	d.system = portableSystem{d, new(portableSockets)}
+	d.engine = portableEngine{}
+	d.system = &portableSystem{d: d}
 }
 
-func (portableSystem) status(d *Driver) Status {
-	return Status{Backend: d.backend, Kernel: probe.Get().Kernel}
+func (p *portableSystem) status(*Status) {}
+
+func (p *portableSystem) metrics(*Metrics) {}
+
+func (p *portableSystem) register(fd int, interest poll.Interest) (source, error) {
+	return newPortableSource(p, fd, interest)
 }
 
-func (portableSystem) metrics(*Metrics) {}
+func (p *portableSystem) announce() { p.d.signals.deliver() }
 
-func (p portableSystem) register(fd int, interest poll.Interest) (source, error) {
-	return newPortableSource(p.d, fd, interest)
-}
-
-func (p portableSystem) announce() { p.d.signals.deliver() }
-
-func (p portableSystem) shutdown(context.Context) error {
-	p.d.watched.shutdown()
+func (p *portableSystem) shutdown(context.Context) error {
+	p.watched.shutdown()
 	p.sockets.shutdown()
 	return nil
 }
