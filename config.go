@@ -52,9 +52,9 @@ func ParseBackend(s string) (Backend, error) {
 	return 0, fmt.Errorf("eddy: there is no backend %q; there are auto, uring, epoll and portable", s)
 }
 
-// mostLoops is far more than there are processors to turn them; each takes some
+// loopLimit is far more than there are processors to turn them; each takes some
 // descriptors.
-const mostLoops = 1024
+const loopLimit = 1024
 
 // environment is the variable that overrides BackendAuto.
 const environment = "EDDY_BACKEND"
@@ -92,7 +92,9 @@ type Config struct {
 
 	// NoHolds makes a reader with nothing to read park at once, even if the processor
 	// is saturated. Otherwise it looks once more, and then waits for some
-	// microseconds in the kernel, as long as that tends to pay off.
+	// microseconds in the kernel, as long as that tends to pay off; and so does one
+	// whose connection is the only one at work and is answered quickly. It has nothing
+	// to do with Holds, which are of files.
 	NoHolds bool
 
 	byEnvironment bool // the environment has chosen Backend
@@ -110,8 +112,8 @@ func (c Config) resolve() (Config, error) {
 	if c.Submit > driver.SubmitThread {
 		return c, fmt.Errorf("eddy: there is no %v", c.Submit)
 	}
-	if c.Loops < 0 || c.Loops > mostLoops {
-		return c, fmt.Errorf("eddy: there cannot be %d loops, but at most %d", c.Loops, mostLoops)
+	if c.Loops < 0 || c.Loops > loopLimit {
+		return c, fmt.Errorf("eddy: there cannot be %d loops, but at most %d", c.Loops, loopLimit)
 	}
 	if c.Backend != BackendAuto {
 		return c, nil

@@ -26,15 +26,15 @@ type loops struct {
 	shut  bool
 }
 
-// By itself, a driver has a loop for every loopProcs processors, at most maxLoops.
-// A loop hands on several events in the time that a processor needs for one of
-// them, so that one can feed several. A second loop beside it costs: when the
-// kernel takes the processor away from a thread in whose queue a loop waits, that
-// loop's sockets wait, too, for the others keep the peers busy; the only loop is
-// soon found by a processor that has nothing else to do.
+// By itself, a driver has a loop for every loopProcs processors, at most
+// mostDefaultLoops. A loop hands on several events in the time that a processor
+// needs for one of them, so that one can feed several. A second loop beside it
+// costs: when the kernel takes the processor away from a thread in whose queue a
+// loop waits, that loop's sockets wait, too, for the others keep the peers busy;
+// the only loop is soon found by a processor that has nothing else to do.
 const (
-	loopProcs = 4
-	maxLoops  = 8
+	loopProcs        = 4
+	mostDefaultLoops = 8
 )
 
 func (s *loops) init(main *loop, cfg Config) { s.main, s.cfg = main, cfg }
@@ -89,7 +89,7 @@ func (s *loops) make() (*[]*loop, error) {
 		break
 	}
 	for _, l := range all {
-		l.noGate = s.cfg.NoHolds
+		l.noHolds = s.cfg.NoHolds
 	}
 	s.all.Store(&all)
 	return &all, nil
@@ -114,7 +114,7 @@ func (c Config) loops() int {
 	if c.Loops > 0 {
 		return c.Loops
 	}
-	return max(1, min(runtime.GOMAXPROCS(0)/loopProcs, maxLoops))
+	return max(1, min(runtime.GOMAXPROCS(0)/loopProcs, mostDefaultLoops))
 }
 
 func (s *loops) metrics(m *Metrics) {

@@ -39,7 +39,7 @@ type incomingBatch struct {
 
 func (s *packetSocket) readBatch(ctx context.Context, m []Message) (int, error) {
 	m = m[:min(len(m), sys.MaxMessages)]
-	n, err := s.alone(ctx, driver.Reading, func() (int, error) { return s.receiveBatch(m) })
+	n, err := s.inTurn(ctx, driver.Reading, func() (int, error) { return s.receiveBatch(m) })
 	if err != nil {
 		return 0, s.fail("read", wrapErrno("recvmmsg", err))
 	}
@@ -135,7 +135,7 @@ type outgoingBatch struct {
 }
 
 func (s *packetSocket) writeBatch(ctx context.Context, m []Message) (int, error) {
-	sent, err := s.alone(ctx, driver.Writing, func() (int, error) { return s.sendBatch(m) })
+	sent, err := s.inTurn(ctx, driver.Writing, func() (int, error) { return s.sendBatch(m) })
 	if err != nil {
 		to := s.remote
 		if addr := m[sent].Addr; addr.IsValid() {

@@ -86,22 +86,9 @@ func errnoError(errno syscall.Errno) error {
 	return errno
 }
 
-// alone calls f with the side's lock held, and makes it end with the context if
-// that can end; if not, it allocates nothing.
-func (s *socket) alone(ctx context.Context, side driver.Side, f func() (int, error)) (int, error) {
-	if ctx.Done() != nil {
-		return s.until(ctx, side, f)
-	}
-	mu := s.lockOf(side)
-	mu.Lock()
-	n, err := f()
-	mu.Unlock()
-	return n, err
-}
-
 // receiveFrom reads one datagram.
 func (s *socket) receiveFrom(ctx context.Context, p []byte, from *sys.Name) (int, error) {
-	n, err := s.alone(ctx, driver.Reading, func() (n int, err error) {
+	n, err := s.inTurn(ctx, driver.Reading, func() (n int, err error) {
 		err = s.attempt(driver.Reading, func() error {
 			var errno syscall.Errno
 			n, errno = sys.ReceiveFrom(s.fd, p, from)
@@ -117,7 +104,7 @@ func (s *socket) receiveFrom(ctx context.Context, p []byte, from *sys.Name) (int
 
 // sendTo sends one datagram. Its errors are not final.
 func (s *socket) sendTo(ctx context.Context, p []byte, to *sys.Name) (int, error) {
-	n, err := s.alone(ctx, driver.Writing, func() (int, error) {
+	n, err := s.inTurn(ctx, driver.Writing, func() (int, error) {
 		err := s.attempt(driver.Writing, func() error { return errnoError(sys.SendTo(s.fd, p, to)) })
 		return len(p), err
 	})
@@ -211,7 +198,7 @@ func (s *packetSocket) writeUDP(ctx context.Context, p []byte, to *net.UDPAddr) 
 		n, err = s.sendTo(ctx, p, &name)
 	}
 	if err != nil {
-		return 0, s.failTo(opAddr(to), err)
+		return 0, s.failTo(udpOpAddr(to), err)
 	}
 	return n, nil
 }
@@ -251,7 +238,7 @@ func (s *packetSocket) writeMsgUDP(p, oob []byte, to *net.UDPAddr) (n, oobn int,
 		}
 	}
 	if err != nil {
-		return 0, 0, s.failTo(opAddr(to), err)
+		return 0, 0, s.failTo(udpOpAddr(to), err)
 	}
 	return n, oobn, nil
 }

@@ -130,7 +130,7 @@ func (c *portablePacketConn) writeAddrPort(ctx context.Context, p []byte, to net
 
 func (c *portablePacketConn) writeUDP(ctx context.Context, p []byte, to *net.UDPAddr) (int, error) {
 	n, err := c.writing(ctx, func() (int, error) { return c.udp.WriteToUDP(p, to) })
-	return n, c.fail("write", opAddr(to), err)
+	return n, c.fail("write", udpOpAddr(to), err)
 }
 
 func (c *portablePacketConn) readMsg(p, oob []byte) (n, oobn, flags int, from netip.AddrPort, err error) {

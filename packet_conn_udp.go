@@ -12,8 +12,8 @@ type udpAddrPort struct{ netip.AddrPort }
 // Network implements net.Addr.
 func (udpAddrPort) Network() string { return "udp" }
 
-// opAddr is the address for an error; a nil pointer is no address.
-func opAddr(a *net.UDPAddr) net.Addr {
+// udpOpAddr is the address for an error; a nil pointer is no address.
+func udpOpAddr(a *net.UDPAddr) net.Addr {
 	if a == nil {
 		return nil
 	}

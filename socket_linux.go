@@ -39,8 +39,8 @@ type socket struct {
 	local        net.Addr
 	remote       net.Addr
 	uses         sync.RWMutex
-	deadlines    atomic.Pointer[expiries] // nil: there never was one
-	queues       atomic.Pointer[[2]queue] // nil: nobody has waited with a context
+	deadlines    atomic.Pointer[expiries]     // nil: there never was one
+	queues       atomic.Pointer[[2]lockQueue] // nil: nobody has waited with a context
 	solo         solo
 	parting      parting
 	shut         atomic.Bool           // Close was called
@@ -173,7 +173,7 @@ func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
 			return n, errno
 		}
 	}
-	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.noGate {
+	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.noHolds {
 		if n, errno, found := s.lookAgain(p); found {
 			return n, errno
 		}
@@ -207,7 +207,7 @@ func (s *socket) wait(side driver.Side) {
 // waited counts a read's wait in the loop, and takes the socket out of it when it is
 // time.
 func (s *socket) waited() {
-	if s.kind&isStream != 0 && !s.loop.noGate {
+	if s.kind&isStream != 0 && !s.loop.noHolds {
 		s.considerSolo()
 	}
 	if partAtOnce || s.solo.streak <= 0 && !s.solo.on {
@@ -382,6 +382,19 @@ func (s *socket) until(ctx context.Context, side driver.Side, f func() (int, err
 	if err == errInterrupted {
 		err = ctx.Err()
 	}
+	return n, err
+}
+
+// inTurn calls f with the side's lock held, and makes it end with the context if
+// that can end; if not, it allocates nothing.
+func (s *socket) inTurn(ctx context.Context, side driver.Side, f func() (int, error)) (int, error) {
+	if ctx.Done() != nil {
+		return s.until(ctx, side, f)
+	}
+	mu := s.lockOf(side)
+	mu.Lock()
+	n, err := f()
+	mu.Unlock()
 	return n, err
 }
 

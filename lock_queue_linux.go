@@ -8,29 +8,29 @@ import (
 	"github.com/eddyio/eddy/driver"
 )
 
-// queue is those who wait for a side's lock, but not beyond the end of a context.
+// lockQueue is those who wait for a side's lock, but not beyond the end of a context.
 // A mutex cannot be waited for like that, so one goroutine waits for all of them,
 // however many come and go, and ends when there is nobody left and it has had the
 // lock. It has not got it yet when everybody has left: it stays, for whoever is
 // next.
-type queue struct {
+type lockQueue struct {
 	mu      sync.Mutex
 	waiting []chan struct{} // capacity 1: whoever is sent to has the lock
 	serving bool            // the goroutine runs
 }
 
 // queueOf is the queue for a side's lock.
-func (s *socket) queueOf(side driver.Side) *queue {
+func (s *socket) queueOf(side driver.Side) *lockQueue {
 	both := s.queues.Load()
 	if both == nil {
-		s.queues.CompareAndSwap(nil, new([2]queue))
+		s.queues.CompareAndSwap(nil, new([2]lockQueue))
 		both = s.queues.Load()
 	}
 	return &both[side]
 }
 
 // lock locks side, whose queue it is, unless the context ends before.
-func (q *queue) lock(ctx context.Context, side *sync.Mutex) error {
+func (q *lockQueue) lock(ctx context.Context, side *sync.Mutex) error {
 	mine := make(chan struct{}, 1)
 	q.mu.Lock()
 	q.waiting = append(q.waiting, mine)
@@ -55,7 +55,7 @@ func (q *queue) lock(ctx context.Context, side *sync.Mutex) error {
 }
 
 // serve locks side for one after the other.
-func (q *queue) serve(side *sync.Mutex) {
+func (q *lockQueue) serve(side *sync.Mutex) {
 	for more := true; more; {
 		side.Lock()
 		q.mu.Lock()
