@@ -82,10 +82,11 @@ func (r *BatchRead) rest(f *File) transfer {
 // by one. A request that could not be registered is replaced by nil; its read
 // has the error, or is left unfinished if a plain call has to do it.
 func (e *ringEngine) launchBatch(b *batch, owned bool) {
-	e.choose.rings.Add(uint64(len(b.ops)))
 	patience := batchPatience
 	if owned {
 		patience = holdPatience
+	} else {
+		e.rings.Add(uint64(len(b.ops)))
 	}
 	if len(b.ops) <= holdBatch {
 		if _, err := e.handle.HoldOp(patience, b.ops...); err == nil {

@@ -81,7 +81,7 @@ type chooser struct {
 	good   int           // probes in a row that were good
 	pause  time.Duration // between the last two trials
 
-	directs, rings, trials, flips atomic.Uint64
+	trials, flips atomic.Uint64
 }
 
 // phase is what the chooser is doing while many operations are under way. Its
@@ -177,7 +177,6 @@ func (c *chooser) begin() ticket {
 	t := ticket{turn: c.phase.Load()}
 	p := phase(t.turn & phaseMask)
 	if p == onDirect && c.probe.Load() && c.probe.CompareAndSwap(true, false) {
-		c.rings.Add(1)
 		t.path, t.timed, t.probe = pathRing, true, true
 		return t
 	}
@@ -188,8 +187,8 @@ func (c *chooser) begin() ticket {
 	return c.take(t)
 }
 
-// take counts an operation on its path. More direct calls than the bound are
-// more threads than the process should have.
+// take counts a direct call. More of them than the bound are more threads than the
+// process should have.
 func (c *chooser) take(t ticket) ticket {
 	if t.path == pathDirect {
 		bound := c.bound
@@ -197,13 +196,11 @@ func (c *chooser) take(t ticket) ticket {
 			bound = c.trial
 		}
 		if c.direct.Add(1) <= bound {
-			c.directs.Add(1)
 			return t
 		}
 		c.direct.Add(-1)
 		t.path = pathRing
 	}
-	c.rings.Add(1)
 	return t
 }
 

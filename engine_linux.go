@@ -2,6 +2,7 @@ package eddy
 
 import (
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -50,10 +51,26 @@ func call(t transfer) (n int, err error) {
 // system call where it is not.
 type ringEngine struct {
 	handle *driver.Handle
-	choose *chooser
+	choose chooser
 	forced bool // the ring and nothing else
 
 	off atomic.Bool // DisableRing was called; read before each request
+
+	directs, rings atomic.Uint64 // operations that cannot be abandoned, by the path they took
+}
+
+func newRingEngine(h *driver.Handle, forced bool) *ringEngine {
+	e := &ringEngine{handle: h, forced: forced}
+	e.choose.init(runtime.GOMAXPROCS(0), processorTime)
+	return e
+}
+
+func (e *ringEngine) metrics(m *Metrics) {
+	m.Direct = e.directs.Load()
+	m.Ring = e.rings.Load()
+	m.Trials = e.choose.trials.Load()
+	m.Flips = e.choose.flips.Load()
+	m.Saturated = e.choose.now() == onDirect
 }
 
 // opOf is the ring's operation for each kind of transfer.
@@ -78,19 +95,19 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		return call(t)
 	}
 	if e.off.Load() {
-		e.choose.directs.Add(1)
+		e.directs.Add(1)
 		return call(t)
 	}
 	ticket := e.choose.begin()
 	defer e.choose.done(ticket)
-	if !e.forced && ticket.path == pathDirect || !e.usable(t.kind) {
-		return call(t)
+	if (e.forced || ticket.path == pathRing) && e.usable(t.kind) {
+		if n, err := e.onRing(t, ticket); err != errNotOnRing {
+			e.rings.Add(1)
+			return n, err
+		}
 	}
-	n, err := e.onRing(t, ticket)
-	if err == errNotOnRing {
-		return call(t)
-	}
-	return n, err
+	e.directs.Add(1)
+	return call(t)
 }
 
 // onRing does the transfer with the caller's memory.

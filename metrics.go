@@ -11,10 +11,14 @@ import (
 type Metrics struct {
 	Driver driver.Metrics // of the ring and of the registry of the first event loop
 
-	Direct    uint64 // file operations done by a plain system call of the caller
-	Ring      uint64 // file operations that were put on the ring because it is faster
-	Owned     uint64 // file operations that may be abandoned, done on the ring
-	Offloaded uint64 // file operations that may be abandoned, done on a goroutine
+	// File operations for which a ring is worth a thought: not those at the file's own
+	// offset, those that the page cache answers, nor, unless BackendURing was asked
+	// for, writes to it. What takes several steps counts with each.
+	Direct    uint64 // done by a plain system call of the caller, though there is or might be a ring
+	Ring      uint64 // done on the ring, with the caller's memory
+	Owned     uint64 // such that may be abandoned, done on the ring or on one of the caller's own
+	Offloaded uint64 // such that may be abandoned, also at the file's own offset, done on a goroutine of its own
+
 	Abandoned uint64 // file operations whose caller left before they ended
 	Trials    uint64 // times the path not in use was tried for some milliseconds
 	Flips     uint64 // times the processors were found to be saturated, or no longer so

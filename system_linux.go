@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +20,6 @@ type linuxSystem struct {
 	d      *Driver
 	main   *loop
 	handle *driver.Handle
-	choose chooser
 	loops  loops
 	watch  watch
 	pipe   signalPipe
@@ -46,20 +44,19 @@ func (d *Driver) start() error {
 		return err
 	}
 	d.system = l
-	d.backend = BackendURing
-	l.inlines = true
-	l.choose.init(runtime.GOMAXPROCS(0), processorTime)
-	d.engine = &ringEngine{handle: l.handle, choose: &l.choose, forced: d.cfg.Backend == BackendURing}
-	switch d.cfg.Backend {
-	case BackendEpoll:
-		d.backend = BackendEpoll
-		d.engine = plainEngine{}
-	case BackendURing:
-		l.inlines = false
-		if ok, _ := l.handle.CheckAndInit(uring.OpRead); !ok {
-			err := fmt.Errorf("eddy: backend uring: %w", l.whyNot())
-			return errors.Join(err, d.system.shutdown(context.Background()))
-		}
+	forced := d.cfg.Backend == BackendURing
+	l.inlines = !forced
+	if d.cfg.Backend == BackendEpoll {
+		d.backend, d.engine = BackendEpoll, plainEngine{}
+		return nil
+	}
+	d.backend, d.engine = BackendURing, newRingEngine(l.handle, forced)
+	if !forced {
+		return nil
+	}
+	if ok, _ := l.handle.CheckAndInit(uring.OpRead); !ok {
+		err := fmt.Errorf("eddy: backend uring: %w", l.whyNot())
+		return errors.Join(err, d.system.shutdown(context.Background()))
 	}
 	return nil
 }
@@ -124,11 +121,9 @@ func (l *linuxSystem) status(s *Status) {
 
 func (l *linuxSystem) metrics(m *Metrics) {
 	m.Driver = l.handle.Metrics()
-	m.Direct = l.choose.directs.Load()
-	m.Ring = l.choose.rings.Load()
-	m.Trials = l.choose.trials.Load()
-	m.Flips = l.choose.flips.Load()
-	m.Saturated = l.choose.now() == onDirect
+	if e, ok := l.d.engine.(*ringEngine); ok {
+		e.metrics(m)
+	}
 	l.loops.metrics(m)
 	m.Solos = int64(l.watch.solos.Load())
 	m.Apart = int64(l.watch.aparts.count())
