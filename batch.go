@@ -29,11 +29,9 @@ func (f *File) ReadBatch(ctx context.Context, reads []BatchRead) error {
 		return refuse(reads, err)
 	}
 	defer f.release()
-	s := f.stops(ctx, &f.readDeadline)
-	if s != nil {
-		if err := s.reason(); err != nil {
-			return refuse(reads, f.fail("read", err))
-		}
+	s, err := f.stops(ctx, &f.readDeadline)
+	if err != nil {
+		return refuse(reads, f.fail("read", err))
 	}
 	refuse(reads, nil)
 	if f.kind == kindStream {

@@ -37,11 +37,9 @@ func (f *File) readAt(ctx context.Context, p []byte, off int64) (n int, err erro
 	if off < 0 {
 		return 0, &os.PathError{Op: "readat", Path: f.name, Err: errNegativeOffset}
 	}
-	s := f.stops(ctx, &f.readDeadline)
-	if s != nil {
-		if err := s.reason(); err != nil {
-			return 0, err
-		}
+	s, err := f.stops(ctx, &f.readDeadline)
+	if err != nil {
+		return 0, err
 	}
 	switch f.kind {
 	case kindStream:
@@ -86,11 +84,9 @@ func (f *File) writeAt(ctx context.Context, p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, &os.PathError{Op: "writeat", Path: f.name, Err: errNegativeOffset}
 	}
-	s := f.stops(ctx, &f.writeDeadline)
-	if s != nil {
-		if err := s.reason(); err != nil {
-			return 0, err
-		}
+	s, err := f.stops(ctx, &f.writeDeadline)
+	if err != nil {
+		return 0, err
 	}
 	if f.kind == kindStream {
 		return f.file.WriteAt(p, off)
@@ -108,11 +104,10 @@ func (f *File) SyncContext(ctx context.Context) error {
 		return err
 	}
 	defer f.release()
-	s := f.stops(ctx, &f.writeDeadline)
+	s, err := f.stops(ctx, &f.writeDeadline)
 	if s == nil {
 		return f.file.Sync()
 	}
-	err := s.reason()
 	switch {
 	case err != nil:
 	case f.kind == kindStream:
@@ -154,8 +149,11 @@ func (f *File) sequential(op string, t transfer, d *deadline, plain func(*os.Fil
 		n, err := plain(f.file, t.p)
 		return n, f.woken(op, err)
 	}
-	s := f.stops(context.Background(), d)
-	if err := f.lockCursor(s); err != nil {
+	s, err := f.stops(context.Background(), d)
+	if err == nil {
+		err = f.lockCursor(s)
+	}
+	if err != nil {
 		return 0, f.fail(op, err)
 	}
 	defer f.unlockCursor()
@@ -172,9 +170,6 @@ func (f *File) lockCursor(s *stops) error {
 	if s == nil {
 		<-f.cursor
 		return nil
-	}
-	if err := s.reason(); err != nil {
-		return err
 	}
 	return s.wait(f.cursor)
 }

@@ -47,11 +47,12 @@ func (s *stops) wait(done <-chan struct{}) error {
 }
 
 // stops are those of a call with this context under this deadline, or nil if
-// nothing can ever stop it.
-func (f *File) stops(ctx context.Context, d *deadline) *stops {
+// nothing can ever stop it. The error is why not to begin.
+func (f *File) stops(ctx context.Context, d *deadline) (*stops, error) {
 	over := d.wait()
 	if over == nil && ctx.Done() == nil {
-		return nil
+		return nil, nil
 	}
-	return &stops{ctx: ctx, over: over, gone: f.gone, down: f.d.ended}
+	s := &stops{ctx: ctx, over: over, gone: f.gone, down: f.d.ended}
+	return s, s.reason()
 }
