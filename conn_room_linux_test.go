@@ -58,3 +58,44 @@ func TestLoopIsToldOfRoomThatNobodyWaitsFor(t *testing.T) {
 		}
 	}
 }
+
+// A reader that is busy with what it has is not to be told of each piece that comes
+// meanwhile, and learns of the first one that it waits for.
+func TestLoopIsToldOfDataThatNobodyWaitsFor(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			eddy.PartInTime(t)
+			d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
+			l := listen(t, d, network)
+			client, err := net.Dial(network, l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			server := accept(t, l)
+			const messages, size = 200, 100
+			for range 2 { // deaf, and once more
+				mustWrite(t, client, make([]byte, 20*size))
+				p := make([]byte, 10)
+				for range 20 {
+					mustRead(t, server, string(p))
+				}
+				before := d.Metrics().Driver.Turns
+				for range messages {
+					mustWrite(t, client, make([]byte, size))
+					mustRead(t, server, string(p))
+				}
+				if turns := d.Metrics().Driver.Turns - before; turns > messages/10 {
+					t.Errorf("%d turns for %d messages of which nobody had to be told", turns, messages)
+				}
+				rest := (20+messages)*size - (20+messages)*len(p)
+				mustRead(t, server, string(make([]byte, rest)))
+				for range 3 {
+					got := reading(server)
+					mustWrite(t, client, []byte("x"))
+					await(t, "a read that waits", got, nil)
+				}
+			}
+		})
+	}
+}

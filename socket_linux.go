@@ -34,7 +34,9 @@ type socket struct {
 	taken        int           // bytes read since the last sleep; guarded by reads
 	lucky        time.Duration // since when looks have found something; guarded by reads
 	kind         socketKind
-	roomTold     bool // the loop is told of room to write; guarded by writes
+	roomTold     bool  // the loop is told of room to write; guarded by writes
+	deaf         bool  // the loop is not told of data, for nobody waits for any; guarded by reads
+	run          uint8 // reads since the last wait, up to deafRun; guarded by reads
 	network      string
 	local        net.Addr
 	remote       net.Addr
@@ -130,6 +132,7 @@ func (s *socket) receive(p []byte) (int, error) {
 		}
 		switch {
 		case errno == 0:
+			s.ran()
 			return s.received(seen, n, len(p))
 		case errno == unix.EAGAIN:
 			io.Clear(seen, notReadable)
@@ -160,9 +163,33 @@ func (s *socket) received(seen driver.Readiness, n, size int) (int, error) {
 	return n, nil
 }
 
+// deafRun is after how many reads without a wait the loop is no longer told of data.
+const deafRun = 16
+
+// ran counts a read. Each piece of a stream that comes while its reader is busy with
+// the one before would make a turn of the loop, for nothing.
+func (s *socket) ran() {
+	if s.run == deafRun {
+		return
+	}
+	if s.run++; s.run == deafRun && !s.solo.on && s.apart.Load() == nil {
+		s.deaf = s.registration.Reregister(0, poll.Readable) == nil
+	}
+}
+
+// paused ends the run, and makes the loop be told of data again.
+func (s *socket) paused() {
+	s.run = 0
+	if s.deaf {
+		s.deaf = false
+		s.tellLoop()
+	}
+}
+
 // awaitData waits for news to read. It may read on the way, as recvfrom(2) does;
 // EAGAIN says that it has not.
 func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
+	s.paused()
 	if a := s.apart.Load(); a != nil {
 		if n, errno, waited := s.receiveApart(a, p); waited {
 			return n, errno
@@ -219,6 +246,7 @@ func (s *socket) waited() {
 // whether to make the call though the readiness does not tell of anything, and
 // whether that has to find something.
 func (s *socket) awaitNews() (atOnce, sure bool) {
+	s.paused()
 	if a := s.apart.Load(); a != nil && s.lookApart(a) {
 		return true, a.found
 	}
@@ -461,6 +489,9 @@ func (s *socket) repeat(side driver.Side, atOnce bool, f func() error) error {
 			}
 		case unix.EINTR:
 		default:
+			if side == driver.Reading {
+				s.ran()
+			}
 			return err
 		}
 	}
