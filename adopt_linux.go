@@ -78,7 +78,7 @@ func (l *linuxSystem) adoptConn(c net.Conn, network string) (transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.parting.always = packets
+	s.staysApart = packets
 	if connected {
 		s.kind |= refusesAddress
 	}
@@ -100,7 +100,7 @@ func (l *linuxSystem) adoptListener(n net.Listener, network string, keepAlive ne
 	if err != nil {
 		return nil, err
 	}
-	socket.parting.always = true
+	socket.staysApart = true
 	listening := &listening{socket: socket, loops: &l.loops, keepAlive: keepAlive}
 	if strings.HasPrefix(network, "tcp") {
 		// The connections inherit them, unless the listening socket has none: one

@@ -79,7 +79,6 @@ type apart struct {
 type parting struct {
 	waits         int32
 	events, turns uint32 // of all loops, at the first of them, as far as there is room
-	always        bool
 }
 
 const (
@@ -182,7 +181,7 @@ func (s *socket) considerParting() {
 	if p.waits == 1 {
 		p.events, p.turns = uint32(w.looped.Load()), uint32(w.turns.Load())
 	}
-	if partAtOnce || p.always && p.waits > 0 {
+	if partAtOnce || s.staysApart && p.waits > 0 {
 		s.part()
 		return
 	}
@@ -331,7 +330,7 @@ func (s *socket) rouse(side driver.Side) {
 // in order to be.
 func (s *socket) review(a *apart, maySolo bool) (stay bool, pause int32) {
 	w := s.loop.watch
-	if partAtOnce || s.parting.always {
+	if partAtOnce || s.staysApart {
 		return true, 0
 	}
 	if w.crowded() {

@@ -135,7 +135,7 @@ func TestApartSocketsTakeAllDescriptors(t *testing.T) {
 func TestListenerIsLeftToItsLoop(t *testing.T) {
 	PartInTime(t)
 	s := newParting(t)
-	s.parting.always = true
+	s.staysApart = true
 	w := s.loop.watch
 	w.occupancy.computing.Store(true)
 	w.occupancy.busy.Store(true)

@@ -38,7 +38,7 @@ func (l *linuxSystem) adoptPacketConn(n net.PacketConn) (datagrams, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.parting.always = true
+	s.staysApart = true
 	return &packetSocket{socket: s, family: familyOf(s.fd), connected: connected}, nil
 }
 
