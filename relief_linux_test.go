@@ -131,6 +131,7 @@ func TestLuckyReaderKeepsOthersFromRunning(t *testing.T) {
 }
 
 func TestLuckOutlastsASleep(t *testing.T) {
+	PartInTime(t)
 	s := new(socket)
 	s.loop, s.fd = newStalledLoop(t, &s.registration)
 	s.lucky = 1
