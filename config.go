@@ -82,12 +82,13 @@ type Config struct {
 	Holds   int
 
 	// Loops is the number of event loops over which sockets are spread; each has a
-	// goroutine of its own. Sockets with little to do wait in Go's own poller, and
-	// take a second descriptor for it: at most 1024 of them, and at most a sixteenth
-	// of the descriptors that the process may open. 0 means one for every four
-	// processors (GOMAXPROCS, when the first socket is made), at least one and at
-	// most 8: more make the slowest answers slower, docs/architecture.md says why.
-	// Negative values, and those above 1024, are refused.
+	// goroutine of its own. Listeners, sockets of datagrams, and connections with
+	// little to do wait in Go's own poller, and take a second descriptor for it: at
+	// most 1024 of them, and at most a sixteenth of the descriptors that the process
+	// may open. 0 means one for every four processors (GOMAXPROCS, when the first
+	// socket is made), at least one and at most 8: more make the slowest answers
+	// slower, docs/architecture.md says why. Negative values, and those above 1024,
+	// are refused.
 	Loops int
 
 	// NoHolds makes a reader with nothing to read park at once, even if the processor
