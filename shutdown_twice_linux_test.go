@@ -13,6 +13,7 @@ import (
 // Who shuts a driver down while somebody else does, and waits, waits no longer than
 // their own context.
 func TestSecondShutdownIgnoresItsContext(t *testing.T) {
+	checkLeaks(t)
 	d := newDriver(t, eddy.Config{Backend: eddy.BackendEpoll})
 	fifo := makeFIFO(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
