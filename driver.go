@@ -31,6 +31,11 @@ type Driver struct {
 	streams  streams
 }
 
+// unstarted is a driver without a backend yet.
+func unstarted(cfg Config) *Driver {
+	return &Driver{cfg: cfg, ended: make(chan struct{}), over: make(chan struct{})}
+}
+
 // New makes a driver. It fails if a field of cfg is out of range; if
 // EDDY_BACKEND is set to something that is not a backend, and cfg leaves the
 // choice open; if the process has no descriptors left; or if BackendURing or
@@ -40,7 +45,7 @@ func New(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Driver{cfg: cfg, ended: make(chan struct{}), over: make(chan struct{})}
+	d := unstarted(cfg)
 	if err := d.start(); err != nil {
 		return nil, err
 	}
@@ -65,7 +70,7 @@ func Default() *Driver {
 	}
 	d, err := New(Config{})
 	if err != nil {
-		d = &Driver{cfg: Config{Backend: BackendPortable}, ended: make(chan struct{}), over: make(chan struct{})}
+		d = unstarted(Config{Backend: BackendPortable})
 		d.startPortable()
 		d.notes = append(d.notes, fallbackFrom(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"weak"
@@ -68,14 +69,10 @@ func (d *Driver) newFile(f *os.File) *File {
 	file.unlockCursor()
 	file.inspect()
 	d.metrics.files.Add(1)
-	self := weak.Make(file)
 	if file.kind == kindStream {
 		d.streams.add(file)
 	}
-	file.dropped = runtime.AddCleanup(file, func(d *Driver) {
-		d.metrics.files.Add(-1)
-		d.streams.remove(self)
-	}, d)
+	file.dropped = runtime.AddCleanup(file, func(open *atomic.Int64) { open.Add(-1) }, &d.metrics.files)
 	return file
 }
 

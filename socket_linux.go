@@ -37,7 +37,7 @@ type socket struct {
 	roomTold     bool  // the loop is told of room to write; guarded by writes
 	deaf         bool  // the loop is not told of data, for nobody waits for any; guarded by reads
 	run          uint8 // reads since the last wait, up to deafRun; guarded by reads
-	staysApart   bool  // and is apart for good; see apart
+	staysApart   bool  // once it is apart, it stays so; see apart
 	network      string
 	local        net.Addr
 	remote       net.Addr

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 	"weak"
@@ -22,7 +23,9 @@ func (s *streams) add(f *File) {
 	if s.all == nil {
 		s.all = map[weak.Pointer[File]]struct{}{}
 	}
-	s.all[weak.Make(f)] = struct{}{}
+	self := weak.Make(f)
+	s.all[self] = struct{}{}
+	runtime.AddCleanup(f, s.remove, self) // if it is never closed
 }
 
 func (s *streams) remove(f weak.Pointer[File]) {
