@@ -1,6 +1,7 @@
 package eddy
 
 import (
+	"context"
 	"net"
 	"os"
 	"strings"
@@ -31,11 +32,9 @@ type listening struct {
 }
 
 // accept implements acceptor.
-func (l *listening) accept() (transport, error) {
+func (l *listening) accept(ctx context.Context) (transport, error) {
 	var peer sys.Name
-	l.reads.Lock()
-	fd, err := l.next(&peer)
-	l.reads.Unlock()
+	fd, err := l.inTurn(ctx, driver.Reading, func() (int, error) { return l.next(&peer) })
 	if err != nil {
 		return nil, l.failSet("accept", err)
 	}

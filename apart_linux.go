@@ -345,7 +345,7 @@ func (s *socket) review(a *apart, maySolo bool) (stay bool, pause int32) {
 	alone, now := !a.disturbed, sinceStart()
 	age := now - a.since
 	a.waits, a.disturbed, a.since = 0, false, now
-	if maySolo && alone && age < apartReview*soloWait && !s.loop.noHolds {
+	if maySolo && alone && age < apartReview*soloWait && !s.loop.parkAtOnce {
 		return false, -2 * soloStreak
 	}
 	return runtime.GOMAXPROCS(0) > 1, -apartPause

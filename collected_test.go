@@ -1,6 +1,7 @@
 package eddy
 
 import (
+	"context"
 	"net"
 	"os"
 	"runtime"
@@ -49,7 +50,10 @@ func (w *watchedTransport) setReadBuffer(int) error          { w.during(); retur
 func (w *watchedTransport) setWriteBuffer(int) error         { w.during(); return nil }
 func (w *watchedTransport) file() (*os.File, error)          { w.during(); return nil, nil }
 func (w *watchedTransport) setUnlinkOnClose(bool)            { w.during() }
-func (w *watchedTransport) accept() (transport, error)       { w.during(); return nil, syscall.EAGAIN }
+func (w *watchedTransport) accept(context.Context) (transport, error) {
+	w.during()
+	return nil, syscall.EAGAIN
+}
 func (w *watchedTransport) SyscallConn() (syscall.RawConn, error) {
 	w.during()
 	return watchedRaw{w}, nil

@@ -91,12 +91,11 @@ type Config struct {
 	// are refused.
 	Loops int
 
-	// NoHolds makes a reader with nothing to read park at once, even if the processor
-	// is saturated. Otherwise it looks once more, and then waits for some
-	// microseconds in the kernel, as long as that tends to pay off; and so does one
-	// whose connection is the only one at work and is answered quickly. It has nothing
-	// to do with Holds, which are of files.
-	NoHolds bool
+	// ParkAtOnce makes who reads from a socket that has nothing park at once, even if
+	// the processor is saturated. Otherwise such a reader looks once more, and then
+	// waits for some microseconds in the kernel, as long as that tends to pay off; and
+	// so does one whose connection is the only one at work and is answered quickly.
+	ParkAtOnce bool
 
 	byEnvironment bool // the environment has chosen Backend
 }

@@ -195,6 +195,9 @@ func OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
 	return Default().OpenFile(name, flag, perm)
 }
 
+// AdoptFile calls [Driver.AdoptFile] on the default driver.
+func AdoptFile(f *os.File) (*File, error) { return Default().AdoptFile(f) }
+
 // ReadFile calls [Driver.ReadFile] on the default driver.
 func ReadFile(name string) ([]byte, error) { return Default().ReadFile(name) }
 

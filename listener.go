@@ -19,7 +19,7 @@ type Listener struct {
 
 // acceptor is a listening socket as a backend has it. Its errors are final.
 type acceptor interface {
-	accept() (transport, error)
+	accept(ctx context.Context) (transport, error)
 	Close() error
 	LocalAddr() net.Addr
 	SetDeadline(t time.Time) error
@@ -54,11 +54,16 @@ func (l *Listener) Accept() (net.Conn, error) {
 // AcceptConn is [Listener.Accept] with a more specific result. An error for
 // lack of descriptors (EMFILE, ENFILE) is temporary: the connection keeps
 // waiting, so close some descriptors and call again.
-func (l *Listener) AcceptConn() (*Conn, error) {
+func (l *Listener) AcceptConn() (*Conn, error) { return l.AcceptContext(context.Background()) }
+
+// AcceptContext is [Listener.AcceptConn], except that it also returns when ctx
+// ends, with ctx.Err() in a *net.OpError. No connection is lost: the next call
+// returns it.
+func (l *Listener) AcceptContext(ctx context.Context) (*Conn, error) {
 	if !l.ok() {
 		return nil, syscall.EINVAL
 	}
-	t, err := l.a.accept()
+	t, err := l.a.accept(ctx)
 	runtime.KeepAlive(l)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package eddy
 
 import (
+	"context"
 	"net"
 	"os"
 	"sync/atomic"
@@ -14,14 +15,37 @@ type portableListener struct {
 	network string
 	system  *portableSystem
 	down    atomic.Bool // shutdown was called
+	read    interruption
 }
 
-func (l *portableListener) accept() (transport, error) {
-	n, err := l.Listener.Accept()
+func (l *portableListener) accept(ctx context.Context) (transport, error) {
+	n, err := l.next(ctx)
 	if err != nil {
-		return nil, endedBy(l.down.Load(), err)
+		return nil, l.named(endedBy(l.down.Load(), err))
 	}
 	return l.system.newConn(n, l.network), nil
+}
+
+// next accepts one in its turn, and ends with the context.
+func (l *portableListener) next(ctx context.Context) (n net.Conn, err error) {
+	if ctx.Done() == nil {
+		l.read.enter()
+		defer l.read.leave()
+		return l.Listener.Accept()
+	}
+	_, err = l.read.until(ctx, l.setDeadline, func() (int, error) {
+		n, err = l.Listener.Accept()
+		return 0, err
+	})
+	return n, err
+}
+
+// named wraps a context's error as std wraps the others.
+func (l *portableListener) named(err error) error {
+	if _, ok := err.(*net.OpError); ok {
+		return err
+	}
+	return &net.OpError{Op: "accept", Net: l.network, Addr: l.LocalAddr(), Err: err}
 }
 
 func (l *portableListener) Close() error {
@@ -32,21 +56,12 @@ func (l *portableListener) Close() error {
 // shutdown implements portableSocket.
 func (l *portableListener) shutdown() {
 	l.down.Store(true)
-	_ = l.setDeadline(longAgo)
+	l.read.shutdown(l.setDeadline)
 }
 
 func (l *portableListener) LocalAddr() net.Addr { return l.Listener.Addr() }
 
-func (l *portableListener) SetDeadline(t time.Time) error {
-	if l.down.Load() {
-		return nil
-	}
-	err := l.setDeadline(t)
-	if l.down.Load() {
-		_ = l.setDeadline(longAgo) // shutdown came in between
-	}
-	return err
-}
+func (l *portableListener) SetDeadline(t time.Time) error { return l.read.set(t, l.setDeadline) }
 
 func (l *portableListener) setDeadline(t time.Time) error {
 	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
@@ -80,6 +95,7 @@ func (p *portableSystem) adoptListener(n net.Listener, network string, _ net.Kee
 		return nil, err
 	}
 	l := &portableListener{Listener: n, network: network, system: p}
+	l.read.turn = make(chan struct{}, 1)
 	p.sockets.add(l)
 	return l, nil
 }

@@ -19,16 +19,16 @@ import (
 // loop turns a driver.Driver. It is a goroutine that is parked in Go's own
 // poller until the driver's descriptor is readable: it blocks no thread.
 type loop struct {
-	driver  *driver.Driver
-	handle  *driver.Handle
-	gate    gate
-	noHolds bool // Config.NoHolds
-	watch   *watch
-	turns   sync.Mutex   // held by whoever turns the driver
-	own     bool         // it is the loop itself; guarded by turns
-	left    atomic.Int32 // those whom a turn has yet to wake, while it lets others run,
-	since   atomic.Int64 // and since when it does
-	waking  atomic.Bool  // somebody whom the last turn woke does not run yet
+	driver     *driver.Driver
+	handle     *driver.Handle
+	gate       gate
+	parkAtOnce bool // Config.ParkAtOnce
+	watch      *watch
+	turns      sync.Mutex   // held by whoever turns the driver
+	own        bool         // it is the loop itself; guarded by turns
+	left       atomic.Int32 // those whom a turn has yet to wake, while it lets others run,
+	since      atomic.Int64 // and since when it does
+	waking     atomic.Bool  // somebody whom the last turn woke does not run yet
 
 	sockets atomic.Int64 // open now
 

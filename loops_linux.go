@@ -89,7 +89,7 @@ func (s *loops) make() (*[]*loop, error) {
 		break
 	}
 	for _, l := range all {
-		l.noHolds = s.cfg.NoHolds
+		l.parkAtOnce = s.cfg.ParkAtOnce
 	}
 	s.all.Store(&all)
 	return &all, nil

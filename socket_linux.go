@@ -201,7 +201,7 @@ func (s *socket) awaitData(p []byte) (int, syscall.Errno) {
 			return n, errno
 		}
 	}
-	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.noHolds {
+	if s.loop.watch.rounds.behind.Load() && s.kind&isStream != 0 && !s.loop.parkAtOnce {
 		if n, errno, found := s.lookAgain(p); found {
 			return n, errno
 		}
@@ -235,7 +235,7 @@ func (s *socket) wait(side driver.Side) {
 // waited counts a read's wait in the loop, and takes the socket out of it when it is
 // time.
 func (s *socket) waited() {
-	if s.kind&isStream != 0 && !s.loop.noHolds {
+	if s.kind&isStream != 0 && !s.loop.parkAtOnce {
 		s.considerSolo()
 	}
 	if partAtOnce || s.solo.streak <= 0 && !s.solo.on {

@@ -98,7 +98,7 @@ func askAlone(t *testing.T, client net.Conn, server *eddy.Conn, more func() bool
 
 func TestReaderWithoutHoldsWaitsByItself(t *testing.T) {
 	eddy.PartInTime(t)
-	d, client, server := pairOf(t, eddy.Config{Backend: eddy.BackendEpoll, NoHolds: true})
+	d, client, server := pairOf(t, eddy.Config{Backend: eddy.BackendEpoll, ParkAtOnce: true})
 	rounds := 20
 	askAlone(t, client, server, func() bool { rounds--; return rounds >= 0 && d.Metrics().Solos == 0 })
 	if m := d.Metrics(); m.Solos != 0 {

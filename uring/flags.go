@@ -43,20 +43,20 @@ var setupNames = []string{
 // unknown bits in hexadecimal. It returns "0" if no bit is set.
 func (f SetupFlags) String() string { return flagNames(uint32(f), setupNames) }
 
-// EnterFlags are the IORING_ENTER_ flags of io_uring_enter(2).
-type EnterFlags uint32
+// enterFlags are the IORING_ENTER_ flags of io_uring_enter(2).
+type enterFlags uint32
 
 // The enter flags, with the kernel version that introduced each.
 // io_uring_enter(2) explains them. The methods of Ring set them as needed.
 const (
-	EnterGetEvents      EnterFlags = 1 << iota // 5.1
-	EnterSQWakeup                              // 5.1
-	EnterSQWait                                // 5.10
-	EnterExtArg                                // 5.11
-	EnterRegisteredRing                        // 5.18
-	EnterAbsTimer                              // 6.12
-	EnterExtArgReg                             // 6.13
-	EnterNoIOWait                              // 6.15
+	enterGetEvents      enterFlags = 1 << iota // 5.1
+	enterSQWakeup                              // 5.1
+	enterSQWait                                // 5.10
+	enterExtArg                                // 5.11
+	enterRegisteredRing                        // 5.18
+	enterAbsTimer                              // 6.12
+	enterExtArgReg                             // 6.13
+	enterNoIOWait                              // 6.15
 )
 
 var enterNames = []string{
@@ -64,7 +64,7 @@ var enterNames = []string{
 }
 
 // String lists the names like [SetupFlags.String].
-func (f EnterFlags) String() string { return flagNames(uint32(f), enterNames) }
+func (f enterFlags) String() string { return flagNames(uint32(f), enterNames) }
 
 // Features are the IORING_FEAT_ flags that io_uring_setup(2) reports.
 type Features uint32

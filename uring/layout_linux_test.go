@@ -255,7 +255,7 @@ func TestConstantDiffersFromKernelHeader(t *testing.T) {
 	}
 	for name, kind := range kinds {
 		switch strings.TrimPrefix(kind, "uring.") {
-		case "Op", "SetupFlags", "EnterFlags", "Features", "SQEFlags", "RegisterOp", "restrictionKind", "BufferRingFlags":
+		case "Op", "SetupFlags", "enterFlags", "Features", "SQEFlags", "RegisterOp", "restrictionKind", "BufferRingFlags":
 			if name != "unsupportedFlags" && !matched[strings.ToLower(name)] {
 				t.Errorf("the Go constant %s is not in the table", name)
 			}
@@ -286,7 +286,7 @@ func TestNameDiffersFromKernelHeader(t *testing.T) {
 		check("IORING_SETUP_"+SetupFlags(1<<i).String(), name, 1<<i)
 	}
 	for i, name := range enterNames {
-		check("IORING_ENTER_"+EnterFlags(1<<i).String(), name, 1<<i)
+		check("IORING_ENTER_"+enterFlags(1<<i).String(), name, 1<<i)
 	}
 	for i, name := range featureNames {
 		check("IORING_FEAT_"+Features(1<<i).String(), name, 1<<i)

@@ -16,7 +16,7 @@ type Ring struct {
 	fd       int
 	flags    SetupFlags
 	features Features
-	waits    EnterFlags // added to every enter that may sleep
+	waits    enterFlags // added to every enter that may sleep
 
 	sq         submission
 	cq         completion

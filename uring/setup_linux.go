@@ -132,7 +132,7 @@ func setup(entries uint32, flags SetupFlags, cfg *Config) (*Ring, *SetupError) {
 	}
 	r.attach(p)
 	if cfg.NoIOWait && r.features.Has(FeatNoIOWait) {
-		r.waits |= EnterNoIOWait
+		r.waits |= enterNoIOWait
 	}
 	return r, nil
 }

@@ -113,7 +113,7 @@ func (r *Ring) Submit() (uint32, error) {
 	case !r.sq.poll:
 		n, err = r.enterRaw(pending, 0)
 	case r.needsWakeup():
-		_, err = r.enterRaw(pending, EnterSQWakeup)
+		_, err = r.enterRaw(pending, enterSQWakeup)
 	}
 	r.release()
 	return n, err
@@ -129,7 +129,7 @@ func (r *Ring) SubmitGetEvents() (uint32, error) {
 		return 0, ErrClosed
 	}
 	submit, fresh, flags := r.toSubmit()
-	n, err := r.enterRaw(submit, flags|EnterGetEvents)
+	n, err := r.enterRaw(submit, flags|enterGetEvents)
 	r.release()
 	if r.sq.poll {
 		n = fresh
@@ -140,13 +140,13 @@ func (r *Ring) SubmitGetEvents() (uint32, error) {
 // toSubmit publishes and works out io_uring_enter's arguments. To a ring with
 // SetupSQPoll the call submits nothing; passing 0 lets it report how waiting
 // ended, which it hides behind a number of entries otherwise.
-func (r *Ring) toSubmit() (submit, fresh uint32, flags EnterFlags) {
+func (r *Ring) toSubmit() (submit, fresh uint32, flags enterFlags) {
 	pending, fresh := r.publish()
 	if !r.sq.poll {
 		return pending, fresh, 0
 	}
 	if pending != 0 && r.needsWakeup() {
-		flags = EnterSQWakeup
+		flags = enterSQWakeup
 	}
 	return 0, fresh, flags
 }
@@ -219,9 +219,9 @@ func (r *Ring) WaitSpace() error {
 	}
 	defer r.release()
 	for r.publish(); r.sq.poll && r.Space() == 0; {
-		flags := EnterSQWait
+		flags := enterSQWait
 		if r.needsWakeup() {
-			flags |= EnterSQWakeup
+			flags |= enterSQWakeup
 		}
 		// The kernel also comes back, without an error, when a signal came.
 		if _, err := r.enter(0, 0, flags, nil, 0); err != nil {
@@ -246,11 +246,11 @@ type waitArgument struct {
 	timeout Timespec
 }
 
-func (r *Ring) enterWaiting(submit, min uint32, flags EnterFlags, minWait, timeout time.Duration) (uint32, error) {
+func (r *Ring) enterWaiting(submit, min uint32, flags enterFlags, minWait, timeout time.Duration) (uint32, error) {
 	if timeout == 0 {
 		min, minWait = 0, 0
 	}
-	flags |= EnterGetEvents
+	flags |= enterGetEvents
 	if min == 0 {
 		return r.enter(submit, 0, flags, nil, 0)
 	}
@@ -266,15 +266,15 @@ func (r *Ring) enterWaiting(submit, min uint32, flags EnterFlags, minWait, timeo
 		// the ring, which KeepAlive holds until the call has returned.
 		w.events.timespec = uint64(uintptr(unsafe.Pointer(&w.timeout)))
 	}
-	n, err := r.enter(submit, min, flags|EnterExtArg, unsafe.Pointer(&w.events), unsafe.Sizeof(w.events))
+	n, err := r.enter(submit, min, flags|enterExtArg, unsafe.Pointer(&w.events), unsafe.Sizeof(w.events))
 	runtime.KeepAlive(r)
 	return n, err
 }
 
 // enter is io_uring_enter(2), known to the scheduler. The caller has acquired.
-func (r *Ring) enter(submit, min uint32, flags EnterFlags, arg unsafe.Pointer, size uintptr) (uint32, error) {
+func (r *Ring) enter(submit, min uint32, flags enterFlags, arg unsafe.Pointer, size uintptr) (uint32, error) {
 	if slot, ok := r.registered.get(); ok {
-		n, errno := sys.EnterRing(slot, submit, min, uint32(flags|EnterRegisteredRing), arg, size)
+		n, errno := sys.EnterRing(slot, submit, min, uint32(flags|enterRegisteredRing), arg, size)
 		if !wrongThread(errno) {
 			return n, asError(errno)
 		}
@@ -284,9 +284,9 @@ func (r *Ring) enter(submit, min uint32, flags EnterFlags, arg unsafe.Pointer, s
 }
 
 // enterRaw is the same without the scheduler, for calls that do not wait.
-func (r *Ring) enterRaw(submit uint32, flags EnterFlags) (uint32, error) {
+func (r *Ring) enterRaw(submit uint32, flags enterFlags) (uint32, error) {
 	if slot, ok := r.registered.get(); ok {
-		n, errno := sys.EnterRingRaw(slot, submit, 0, uint32(flags|EnterRegisteredRing))
+		n, errno := sys.EnterRingRaw(slot, submit, 0, uint32(flags|enterRegisteredRing))
 		if !wrongThread(errno) {
 			return n, asError(errno)
 		}

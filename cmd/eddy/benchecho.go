@@ -45,7 +45,7 @@ type benchEchoFlags struct {
 	json         bool
 	backend      string
 	loops        int
-	noHolds      bool
+	parkAtOnce   bool
 }
 
 func newBenchEchoCommand() *cobra.Command {
@@ -121,7 +121,7 @@ func (f *benchEchoFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.json, "json", false, "write JSON, with every round")
 	registerBackend(flags, &f.backend)
 	flags.IntVar(&f.loops, "loops", 0, "loops of eddy's driver; 0 leaves it to the driver")
-	flags.BoolVar(&f.noHolds, "no-holds", false, "eddy's readers do not wait in the kernel")
+	flags.BoolVar(&f.parkAtOnce, "park-at-once", false, "eddy's readers do not look again, or wait in the kernel, before they park")
 }
 
 // check finds what is wrong with the flags before anything is measured.
@@ -196,7 +196,7 @@ func (f *benchEchoFlags) plan() (*echobench.Plan, error) {
 		Network: f.network, HTTP: f.http, Size: size, Depth: f.depth,
 		Warmup: inSeconds(f.warmup), Length: inSeconds(f.seconds),
 		Burst: f.burst, Fsync: f.fsync, Garbage: f.garbage, Procs: f.procs, Pin: f.pin,
-		Backend: f.backend, Loops: f.loops, NoHolds: f.noHolds,
+		Backend: f.backend, Loops: f.loops, ParkAtOnce: f.parkAtOnce,
 	}
 	if f.fsync > 0 {
 		dir, err := filebench.Directory(workDirectories())
@@ -232,7 +232,7 @@ type echoReport struct {
 	Seconds    float64         `json:"seconds"`
 	Backend    string          `json:"backend"`
 	Loops      int             `json:"loops"`
-	NoHolds    bool            `json:"no_holds"`
+	ParkAtOnce bool            `json:"park_at_once"`
 	Rows       []echobench.Row `json:"rows"`
 }
 
@@ -241,7 +241,7 @@ func newEchoReport(flags *benchEchoFlags, plan *echobench.Plan, rows []echobench
 		Version: version(), Kernel: kernelRelease(), Processors: runtime.NumCPU(), Procs: flags.procs, Pinned: flags.pin,
 		Network: flags.network, HTTP: flags.http, Size: plan.Work.Size, Depth: flags.depth,
 		Burst: flags.burst.Seconds() * 1e3, Fsync: flags.fsync, Garbage: flags.garbage,
-		Rounds: flags.rounds, Seconds: flags.seconds, Backend: plan.Backend, Loops: flags.loops, NoHolds: flags.noHolds, Rows: rows,
+		Rounds: flags.rounds, Seconds: flags.seconds, Backend: plan.Backend, Loops: flags.loops, ParkAtOnce: flags.parkAtOnce, Rows: rows,
 	}
 }
 
@@ -302,7 +302,7 @@ func newEchoServerCommand() *cobra.Command {
 		Args:   argCount(0, 0, "it takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return echobench.Serve(cmd.InOrStdin(), cmd.OutOrStdout(), func(work echobench.Work) (cfg eddy.Config, err error) {
-				cfg.Loops, cfg.NoHolds = work.Loops, work.NoHolds
+				cfg.Loops, cfg.ParkAtOnce = work.Loops, work.ParkAtOnce
 				cfg.Backend, err = eddy.ParseBackend(work.Backend)
 				return cfg, err
 			})

@@ -65,7 +65,7 @@ func TestBenchEchoVariantFails(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, flags := range []string{
 		"--network=unix", "--network=udp", "--network=udp --size=9000", "--network=udp --backend=portable", "--depth=16", "--depth=16 --size=4096", "--size=1", "--size=100000", "--stream", "--http", "--http --depth=4",
-		"--network=unix --http", "--backend=epoll", "--backend=portable", "--procs=1", "--loops=1", "--no-holds", "--garbage",
+		"--network=unix --http", "--backend=epoll", "--backend=portable", "--procs=1", "--loops=1", "--park-at-once", "--garbage",
 		"--rate=2000", "--rate=1000 --http", "--busy=1 --burst=1ms", "--fsync=1", "--idle=300", "--pin", "--rate=500 --busy=1",
 	} {
 		args := append([]string{"--conns=3"}, strings.Fields(flags)...)

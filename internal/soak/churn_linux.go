@@ -53,7 +53,7 @@ func (c *churn) config(set *setting) eddy.Config {
 		cfg.Workers = uint32(1 + c.rng.IntN(8))
 		cfg.Holds = c.rng.IntN(8) - 1
 		cfg.Loops = c.rng.IntN(4)
-		cfg.NoHolds = c.rng.IntN(2) == 0
+		cfg.ParkAtOnce = c.rng.IntN(2) == 0
 	}
 	return cfg
 }

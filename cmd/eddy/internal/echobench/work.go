@@ -32,9 +32,9 @@ type Work struct {
 	Procs int  // GOMAXPROCS of the server; 0 leaves it to the runtime
 	Pin   bool // the server on one processor, the load generator on the others
 
-	Backend string // of eddy's driver
-	Loops   int    // eddy.Config.Loops
-	NoHolds bool   // eddy.Config.NoHolds
+	Backend    string // of eddy's driver
+	Loops      int    // eddy.Config.Loops
+	ParkAtOnce bool   // eddy.Config.ParkAtOnce
 }
 
 // Sample is what one measurement found. What is counted is counted in the measured time only.
