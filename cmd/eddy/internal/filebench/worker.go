@@ -22,8 +22,7 @@ const (
 	phaseOver
 )
 
-// The range and precision of latencies: 100 ns to 2 minutes, within 1 %. A histogram of it takes some 30 KiB, which a
-// thousand goroutines can have each, so that recording needs no lock.
+// The range and precision of latencies: 100 ns to 2 minutes, within 1 %.
 const (
 	shortestLatency = int64(100)
 	longestLatency  = int64(2 * time.Minute)
@@ -48,17 +47,45 @@ func (m *meter) fail(err error) {
 	m.phase.Store(phaseOver)
 }
 
+// latencies is what all workers have measured. A histogram takes some 30 KiB. If a thousand workers had one each,
+// hardly any of it would be in a cache when it is needed, and what that costs would be taken for the operation's. So
+// there is one, and workers add to it many observations at a time.
+type latencies struct {
+	mu        sync.Mutex // guards the rest
+	histogram *hdrhistogram.Histogram
+	worst     int64
+}
+
+// observation is how long an operation took, in nanoseconds, and how many blocks it was.
+type observation struct{ latency, blocks int64 }
+
+// newLatencies has no observations yet.
+func newLatencies() *latencies {
+	return &latencies{histogram: hdrhistogram.New(shortestLatency, longestLatency, latencyDigits)}
+}
+
+func (l *latencies) add(observed []observation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, o := range observed {
+		l.worst = max(l.worst, o.latency)
+		_ = l.histogram.RecordValues(min(o.latency, longestLatency), o.blocks) // fails only above longestLatency
+	}
+}
+
 // worker is one goroutine's part.
 type worker struct {
-	step      step
-	ops       int64
-	latencies *hdrhistogram.Histogram
-	worst     int64
+	step     step
+	ops      int64
+	all      *latencies
+	observed [32]observation // that are not among all yet
+	pending  int             // how many
 }
 
 // run repeats the worker's operation until the measurement is over. There is one clock reading for each operation:
 // the end of one is the beginning of the next.
 func (w *worker) run(m *meter) {
+	defer w.flush()
 	last := time.Since(m.base)
 	for {
 		blocks, err := w.step()
@@ -81,8 +108,15 @@ func (w *worker) run(m *meter) {
 }
 
 func (w *worker) record(latency, blocks int64) {
-	w.worst = max(w.worst, latency)
-	_ = w.latencies.RecordValues(min(latency, longestLatency), blocks) // fails only above longestLatency
+	w.observed[w.pending] = observation{latency, blocks}
+	if w.pending++; w.pending == len(w.observed) {
+		w.flush()
+	}
+}
+
+func (w *worker) flush() {
+	w.all.add(w.observed[:w.pending])
+	w.pending = 0
 }
 
 // Measure carries out one measurement in this process. cfg is for eddy's side.
@@ -97,12 +131,10 @@ func Measure(work Work, cfg eddy.Config) (Sample, error) {
 		return Sample{}, err
 	}
 	m := &meter{base: time.Now()}
+	all := newLatencies()
 	workers := make([]*worker, work.Goroutines)
 	for i := range workers {
-		workers[i] = &worker{
-			step:      t.newStep(work, i),
-			latencies: hdrhistogram.New(shortestLatency, longestLatency, latencyDigits),
-		}
+		workers[i] = &worker{step: t.newStep(work, i), all: all}
 	}
 	var running sync.WaitGroup
 	for _, w := range workers {
@@ -118,7 +150,7 @@ func Measure(work Work, cfg eddy.Config) (Sample, error) {
 	if err := errors.Join(m.err, load.Stop()); err != nil {
 		return Sample{}, err
 	}
-	s := summarize(workers, before, after)
+	s := summarize(workers, all, before, after)
 	t.describe(&s)
 	return s, nil
 }
@@ -138,22 +170,19 @@ func takeReading(load *background.Work) reading {
 	return reading{now, user + system, load.Counts()}
 }
 
-func summarize(workers []*worker, before, after reading) Sample {
-	all := hdrhistogram.New(shortestLatency, longestLatency, latencyDigits)
-	var ops, worst int64
+func summarize(workers []*worker, all *latencies, before, after reading) Sample {
+	var ops int64
 	for _, w := range workers {
-		all.Merge(w.latencies)
 		ops += w.ops
-		worst = max(worst, w.worst)
 	}
 	const perMicrosecond = 1e3
 	took := after.at.Sub(before.at).Seconds()
 	s := Sample{
 		IOPS:    float64(ops) / took,
 		Threads: pprof.Lookup("threadcreate").Count(),
-		P50:     float64(all.ValueAtPercentile(50)) / perMicrosecond,
-		P99:     float64(all.ValueAtPercentile(99)) / perMicrosecond,
-		Worst:   float64(worst) / perMicrosecond,
+		P50:     float64(all.histogram.ValueAtPercentile(50)) / perMicrosecond,
+		P99:     float64(all.histogram.ValueAtPercentile(99)) / perMicrosecond,
+		Worst:   float64(all.worst) / perMicrosecond,
 		Bursts:  float64(after.load.Bursts-before.load.Bursts) / took,
 		Fsyncs:  float64(after.load.Fsyncs-before.load.Fsyncs) / took,
 	}
