@@ -22,6 +22,10 @@ func TestOperationAllocates(t *testing.T) {
 		for i := range reads {
 			reads[i] = eddy.BatchRead{Buf: aligned(blockSize), Off: int64(i) * blockSize}
 		}
+		writes := make([]eddy.BatchWrite, len(reads))
+		for i, r := range reads {
+			writes[i] = eddy.BatchWrite{Buf: r.Buf, Off: r.Off}
+		}
 		goroutines := d.Status().Backend != eddy.BackendURing // what can be abandoned is done on one
 		for _, c := range []struct {
 			what  string
@@ -32,6 +36,8 @@ func TestOperationAllocates(t *testing.T) {
 			{"WriteAt, cached", 0, func() error { _, err := cached.WriteAt(p, 0); return err }},
 			{"ReadAt, direct", 0, func() error { _, err := direct.ReadAt(p, 0); return err }},
 			{"WriteAt, direct", 0, func() error { _, err := direct.WriteAt(p, 0); return err }},
+			{"WriteBatch, cached", 0, func() error { return cached.WriteBatch(context.Background(), writes) }},
+			{"WriteBatch, direct", -1, func() error { return direct.WriteBatch(context.Background(), writes) }},
 			{"ReadBatch, direct", -1, func() error { return direct.ReadBatch(context.Background(), reads) }},
 			{"ReadAtContext, direct", -1, func() error { _, err := direct.ReadAtContext(ctx, p, 0); return err }},
 		} {

@@ -52,6 +52,9 @@ func TestMisalignedDirectReadIsNotEINVAL(t *testing.T) {
 			"write offset":              func() (int, error) { return f.WriteAt(p, 77) },
 			"write length":              func() (int, error) { return f.WriteAt(p[:4095], 0) },
 			"write offset, abandonable": func() (int, error) { return f.WriteAtContext(ctx, p, 77) },
+			"batch of writes": func() (int, error) {
+				return 0, f.WriteBatch(ctx, []eddy.BatchWrite{{Buf: p[:4096]}, {Buf: p[4096:], Off: 77}})
+			},
 			"batch": func() (int, error) {
 				return 0, f.ReadBatch(ctx, []eddy.BatchRead{{Buf: p[:4096]}, {Buf: p[4096:], Off: 77}})
 			},
@@ -70,7 +73,7 @@ func TestDirectFileHasWrongContent(t *testing.T) {
 		f, _ := openDirect(t, d, data)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for _, c := range []context.Context{t.Context(), ctx} {
+		for _, c := range []context.Context{context.Background(), ctx} {
 			p := aligned(4 << 20)
 			n, err := f.ReadAtContext(c, p, 0)
 			if n != len(data) || string(p[:n]) != string(data) {

@@ -70,9 +70,10 @@ func TestDirectoryIsReadAsAFile(t *testing.T) {
 			"Read":          {wantRead, func() error { _, err := f.Read(p); return err }},
 			"ReadAt":        {wantReadAt, func() error { _, err := f.ReadAt(p, 0); return err }},
 			"ReadAtContext": {wantReadAt, func() error { _, err := f.ReadAtContext(ctx, p, 0); return err }},
-			"ReadBatch":     {wantReadAt, func() error { return f.ReadBatch(t.Context(), []eddy.BatchRead{{Buf: p}}) }},
+			"ReadBatch":     {wantReadAt, func() error { return f.ReadBatch(context.Background(), []eddy.BatchRead{{Buf: p}}) }},
 			"Write":         {wantWrite, func() error { _, err := f.Write(p); return err }},
 			"WriteAt":       {wantWrite, func() error { _, err := f.WriteAt(p, 0); return err }},
+			"WriteBatch":    {wantWrite, func() error { return f.WriteBatch(context.Background(), []eddy.BatchWrite{{Buf: p}}) }},
 			"ReadFile":      {wantFile, func() error { _, err := d.ReadFile(dir); return err }},
 		} {
 			err := c.call()
@@ -105,11 +106,12 @@ func TestNilFilePanics(t *testing.T) {
 		"Read":             func() error { _, err := f.Read(p); return err },
 		"ReadAt":           func() error { _, err := f.ReadAt(p, 0); return err },
 		"ReadAtContext":    func() error { _, err := f.ReadAtContext(t.Context(), p, 0); return err },
-		"ReadBatch":        func() error { return f.ReadBatch(t.Context(), []eddy.BatchRead{{Buf: p}}) },
+		"ReadBatch":        func() error { return f.ReadBatch(context.Background(), []eddy.BatchRead{{Buf: p}}) },
 		"Write":            func() error { _, err := f.Write(p); return err },
 		"WriteString":      func() error { _, err := f.WriteString("x"); return err },
 		"WriteAt":          func() error { _, err := f.WriteAt(p, 0); return err },
 		"WriteAtContext":   func() error { _, err := f.WriteAtContext(t.Context(), p, 0); return err },
+		"WriteBatch":       func() error { return f.WriteBatch(context.Background(), []eddy.BatchWrite{{Buf: p}}) },
 		"Sync":             f.Sync,
 		"SyncContext":      func() error { return f.SyncContext(t.Context()) },
 		"Seek":             func() error { _, err := f.Seek(0, 0); return err },
@@ -163,6 +165,7 @@ func TestEmptyBufferIsAnEndOrAnError(t *testing.T) {
 					"Read":           func() (int, error) { return f.Read(p) },
 					"Write":          func() (int, error) { return f.Write(p) },
 					"ReadBatch":      func() (int, error) { return 0, f.ReadBatch(ctx, []eddy.BatchRead{{Buf: p, Off: off}}) },
+					"WriteBatch":     func() (int, error) { return 0, f.WriteBatch(ctx, []eddy.BatchWrite{{Buf: p, Off: off}}) },
 				} {
 					if n, err := call(); n != 0 || err != nil {
 						t.Errorf("%s of nothing at %d: %d, %v", what, off, n, err)
@@ -210,6 +213,7 @@ func TestWrongDirectionIsNoError(t *testing.T) {
 				{"Read", wantRead, func() error { _, err := w.Read(p); return err }},
 				{"WriteAt", wantWrite, func() error { _, err := r.WriteAt(p, 0); return err }},
 				{"WriteAtContext", wantWrite, func() error { _, err := r.WriteAtContext(ctx, p, 0); return err }},
+				{"WriteBatch", wantWrite, func() error { return r.WriteBatch(ctx, []eddy.BatchWrite{{Buf: p}}) }},
 				{"Write", wantWrite, func() error { _, err := r.Write(p); return err }},
 			} {
 				err := c.call()
@@ -227,7 +231,7 @@ func TestBatchWithBadReadsLosesTheGoodOnes(t *testing.T) {
 		f := open(t, d, tempFile(t, data), os.O_RDONLY)
 		cancelable, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		for _, ctx := range []context.Context{t.Context(), cancelable} {
+		for _, ctx := range []context.Context{context.Background(), cancelable} {
 			reads := []eddy.BatchRead{
 				{Buf: make([]byte, 4096), Off: 0},
 				{Buf: make([]byte, 4096), Off: -1},
@@ -274,20 +278,35 @@ func TestBatchThatWasRefusedLooksDone(t *testing.T) {
 					t.Errorf("%s: read %d has %d, %v; want 0, %v", what, i, r.N, r.Err, want)
 				}
 			}
+			writes := []eddy.BatchWrite{
+				{Buf: make([]byte, 4096), N: 4096},
+				{Buf: make([]byte, 4096), Off: 4096, N: 4096},
+			}
+			if err := f.WriteBatch(ctx, writes); !errors.Is(err, want) {
+				t.Errorf("%s: %v, want %v", what, err, want)
+			}
+			for i, w := range writes {
+				if w.N != 0 || !errors.Is(w.Err, want) {
+					t.Errorf("%s: write %d has %d, %v; want 0, %v", what, i, w.N, w.Err, want)
+				}
+			}
 		}
-		f := open(t, d, name, os.O_RDONLY)
+		f := open(t, d, name, os.O_RDWR)
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		check("ended context", f, ended, context.Canceled)
-		if err := f.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		if err := f.SetDeadline(time.Unix(1, 0)); err != nil {
 			t.Fatal(err)
 		}
 		check("past deadline", f, t.Context(), os.ErrDeadlineExceeded)
 		f.Close()
 		check("closed file", f, t.Context(), fs.ErrClosed)
-		g := open(t, d, name, os.O_RDONLY)
+		g := open(t, d, name, os.O_RDWR)
 		shutdown(t, d)
 		check("driver shut down", g, t.Context(), eddy.ErrShutdown)
+		if data, err := os.ReadFile(name); err != nil || string(data) != string(pattern(10_000)) {
+			t.Errorf("the file has changed: %d bytes, %v", len(data), err)
+		}
 	})
 }
 
@@ -317,7 +336,7 @@ func TestOddRingSizeIsRefused(t *testing.T) {
 			for i := range reads {
 				reads[i] = eddy.BatchRead{Buf: make([]byte, 90), Off: int64(i) * 90}
 			}
-			if err := f.ReadBatch(t.Context(), reads); err != nil {
+			if err := f.ReadBatch(context.Background(), reads); err != nil {
 				t.Errorf("%d entries: %v", entries, err)
 			}
 			for i, r := range reads {

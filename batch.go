@@ -2,8 +2,8 @@ package eddy
 
 import (
 	"context"
-	"io"
 	"os"
+	"sync"
 )
 
 // BatchRead is one read of a [File.ReadBatch]. The caller sets Buf and Off;
@@ -16,6 +16,16 @@ type BatchRead struct {
 	Err error // set by ReadBatch: why Buf was not filled; io.EOF at the end of the file
 }
 
+// BatchWrite is one write of a [File.WriteBatch]. The caller sets Buf and Off;
+// WriteBatch sets N and Err.
+type BatchWrite struct {
+	Buf []byte // the data
+	Off int64  // the offset in the file, in bytes
+
+	N   int   // set by WriteBatch: how many bytes were written
+	Err error // set by WriteBatch: why that is not all of Buf
+}
+
 // ReadBatch performs many reads at once and returns when all of them have
 // ended. It sets N and Err of each, and returns the first Err in the order of
 // the slice, or nil if every Buf was filled. The order in which the reads are
@@ -25,61 +35,186 @@ type BatchRead struct {
 // then get ctx.Err() or os.ErrDeadlineExceeded, each in an *fs.PathError, and
 // no Buf is written to any more. The buffers must not overlap.
 func (f *File) ReadBatch(ctx context.Context, reads []BatchRead) error {
-	if err := f.acquire("read"); err != nil {
-		return refuse(reads, err)
+	b := newBatch(f, kindRead)
+	for i := range reads {
+		b.pieces = append(b.pieces, (*piece)(&reads[i]))
+	}
+	return b.run(ctx)
+}
+
+// WriteBatch performs many writes at once and returns when all of them have
+// ended. It sets N and Err of each, and returns the first Err in the order of
+// the slice, or nil if every Buf was written. The order in which the writes are
+// done is not defined, so that where two of them overlap, the file has the data
+// of either, or some of both. When it returns, the data is where WriteAt would
+// have left it: [File.Sync] brings it to the device. It fails for files opened
+// with os.O_APPEND.
+//
+// It is for files opened with O_DIRECT, where a batch on the ring costs little
+// more than one write. Writes to the page cache are copies, and are made one
+// after the other.
+//
+// If ctx ends, or the write deadline passes, the writes that have not ended by
+// then get ctx.Err() or os.ErrDeadlineExceeded, each in an *fs.PathError. No Buf
+// is read any more, but the kernel may still write what it was given, as with
+// [File.WriteAtContext].
+func (f *File) WriteBatch(ctx context.Context, writes []BatchWrite) error {
+	b := newBatch(f, kindWrite)
+	for i := range writes {
+		b.pieces = append(b.pieces, (*piece)(&writes[i]))
+	}
+	return b.run(ctx)
+}
+
+// piece is a BatchRead or a BatchWrite.
+type piece BatchRead
+
+// unfinished tells whether there is something left to do for the piece.
+func (p *piece) unfinished() bool { return p.Err == nil && p.N < len(p.Buf) }
+
+// batch is the pieces of one ReadBatch or WriteBatch.
+type batch struct {
+	file   *File
+	kind   transferKind
+	pieces []*piece
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch(f *File, k transferKind) *batch {
+	b := batches.Get().(*batch)
+	b.file, b.kind = f, k
+	return b
+}
+
+// free empties the batch for its next use.
+func (b *batch) free() {
+	clear(b.pieces)
+	b.file, b.pieces = nil, b.pieces[:0]
+	batches.Put(b)
+}
+
+// run does all pieces, says of each what became of it, and frees the batch.
+func (b *batch) run(ctx context.Context) error {
+	defer b.free()
+	f := b.file
+	if f != nil && f.appends && b.kind == kindWrite {
+		return b.refuse(errWriteAtInAppendMode) // as os: without a PathError
+	}
+	if err := f.acquire(b.kind.String()); err != nil {
+		return b.refuse(err)
 	}
 	defer f.release()
-	s, err := f.stops(ctx, &f.readDeadline)
+	s, err := f.stops(ctx, b.deadline())
 	if err != nil {
-		return refuse(reads, f.fail("read", err))
+		return b.refuse(f.fail(b.kind.String(), err))
 	}
-	refuse(reads, nil)
+	_ = b.refuse(nil)
 	if f.kind == kindStream {
-		spread(f, reads, s)
-	} else {
-		f.batch(reads, s)
+		b.spread(s)
+	} else if b.begin() {
+		f.d.engine.batch(b, s)
 	}
-	var first error
-	for i := range reads {
-		r := &reads[i]
-		if r.Err == nil && r.N < len(r.Buf) {
-			r.Err = io.EOF
+	return b.conclude()
+}
+
+// refuse makes every piece look as if nothing had been done of it and it had
+// failed with err, which it returns.
+func (b *batch) refuse(err error) error {
+	for _, p := range b.pieces {
+		p.N, p.Err = 0, err
+	}
+	return err
+}
+
+func (b *batch) deadline() *deadline {
+	if b.kind == kindWrite {
+		return &b.file.writeDeadline
+	}
+	return &b.file.readDeadline
+}
+
+// begin takes what the page cache has, and tells whether anything is left for the
+// engine.
+func (b *batch) begin() (left bool) {
+	f := b.file
+	for _, p := range b.pieces {
+		if p.Off < 0 {
+			p.Err = &os.PathError{Op: b.kind.String() + "at", Path: f.name, Err: errNegativeOffset}
+			continue
 		}
-		r.Err = f.fail("read", r.Err)
+		if b.kind == kindRead && f.kind == kindDisk && len(p.Buf) > 0 {
+			p.N = f.inline(p.Buf, p.Off)
+		}
+		left = left || p.unfinished()
+	}
+	return left
+}
+
+// conclude names the errors as the File's methods do, and returns the first.
+func (b *batch) conclude() (first error) {
+	for _, p := range b.pieces {
+		p.Err = b.file.fail(b.kind.String(), p.Err)
 		if first == nil {
-			first = r.Err
+			first = p.Err
 		}
 	}
 	return first
 }
 
-// refuse makes every read of a batch look as if it had read nothing and failed
-// with err, which it returns.
-func refuse(reads []BatchRead, err error) error {
-	for i := range reads {
-		reads[i].N, reads[i].Err = 0, err
-	}
-	return err
+// rest is what is left to do of a piece.
+func (b *batch) rest(p *piece) transfer {
+	return transfer{b.file, b.kind, p.Buf[p.N:], p.Off + int64(p.N)}
 }
 
-// batch takes what the page cache has and leaves the rest to the engine.
-func (f *File) batch(reads []BatchRead, s *stops) {
-	left := false
-	for i := range reads {
-		r := &reads[i]
-		if r.Off < 0 {
-			r.Err = &os.PathError{Op: "readat", Path: f.name, Err: errNegativeOffset}
-			continue
+// isCopy tells whether the pieces are written to the page cache, which keeps a
+// processor busy and takes turns at the file: there is nothing to be had from
+// doing them at once.
+func (b *batch) isCopy() bool { return b.kind == kindWrite && b.file.kind == kindDisk }
+
+// spreadWidth is how many pieces of a batch are under way at once where each
+// occupies a thread.
+const spreadWidth = 16
+
+// spread does what is left of the pieces as ReadAt and WriteAt do, on a few
+// goroutines.
+func (b *batch) spread(s *stops) {
+	if s == nil && b.isCopy() {
+		for _, p := range b.pieces {
+			b.finish(p, s)
 		}
-		if f.kind == kindDisk && len(r.Buf) > 0 {
-			r.N = f.inline(r.Buf, r.Off)
-		}
-		left = left || r.unfinished()
+		return
 	}
-	if left {
-		f.d.engine.batch(f, reads, s)
+	next := make(chan *piece)
+	var workers sync.WaitGroup
+	for range min(spreadWidth, len(b.pieces)) {
+		workers.Go(func() {
+			for p := range next {
+				b.finish(p, s)
+			}
+		})
 	}
+	for _, p := range b.pieces {
+		next <- p
+	}
+	close(next)
+	workers.Wait()
 }
 
-// unfinished tells whether the engine has something to do for the read.
-func (r *BatchRead) unfinished() bool { return r.Err == nil && r.N < len(r.Buf) }
+// finish does what is left of a piece.
+func (b *batch) finish(p *piece, s *stops) {
+	if !p.unfinished() {
+		return
+	}
+	f, t := b.file, b.rest(p)
+	var n int
+	switch {
+	case f.kind != kindStream:
+		n, p.Err = f.move(t, s)
+	case b.kind == kindRead:
+		n, p.Err = f.file.ReadAt(t.p, t.off)
+	default:
+		n, p.Err = f.file.WriteAt(t.p, t.off)
+	}
+	p.N += n
+}

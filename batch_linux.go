@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"github.com/eddyio/eddy/driver"
+	"github.com/eddyio/eddy/internal/sys"
 )
 
-// batch is the requests of one ReadBatch, with the reads they are for.
-type batch struct {
+// submission is the requests of a batch, each with the piece it is for.
+type submission struct {
 	requests []*request
 	ops      []*driver.Op
-	reads    []*BatchRead
+	pieces   []*piece
 }
 
-var batches = sync.Pool{New: func() any { return new(batch) }}
+var submissions = sync.Pool{New: func() any { return new(submission) }}
 
 const (
 	// holdBatch is the largest batch that is put on a ring of the caller's own.
@@ -26,110 +27,102 @@ const (
 	batchPatience = 20 * time.Millisecond
 )
 
-// batch puts all reads on the ring at once. A small batch gets a ring of its
+// batch puts all pieces on the ring at once. A small batch gets a ring of its
 // own, and its caller waits for the whole of it in one system call.
-func (e *ringEngine) batch(f *File, reads []BatchRead, s *stops) {
-	if !e.usable(kindRead) {
-		spread(f, reads, s)
+func (e *ringEngine) batch(b *batch, s *stops) {
+	if !e.usable(b.kind) || s == nil && b.isCopy() && !e.forced {
+		b.spread(s)
 		return
 	}
-	b := batches.Get().(*batch)
-	for i := range reads {
-		if r := &reads[i]; r.unfinished() {
-			b.add(f, r, s != nil)
+	sub := submissions.Get().(*submission)
+	for _, p := range b.pieces {
+		if p.unfinished() {
+			sub.add(b.rest(p), p, s != nil)
 		}
 	}
-	e.launchBatch(b, s != nil)
-	for i, q := range b.requests {
-		e.await(f, q, b.reads[i], s)
-	}
-	for _, r := range b.reads {
-		if r.unfinished() { // a short read is no end
-			n, err := f.move(r.rest(f), s)
-			r.N, r.Err = r.N+n, err
+	e.submit(sub, s != nil)
+	for i, r := range sub.requests {
+		if r != nil {
+			e.await(b, sub.pieces[i], r, s)
 		}
 	}
-	b.free()
+	for _, p := range sub.pieces {
+		b.finish(p, s) // one that was cut short is not at its end
+	}
+	sub.free()
 }
 
-// add prepares a read, on memory of the driver's if the caller may leave.
-func (b *batch) add(f *File, r *BatchRead, owned bool) {
-	t := r.rest(f)
+// add prepares a transfer, on memory of the driver's if the caller may leave.
+func (sub *submission) add(t transfer, p *piece, owned bool) {
 	t.p = t.p[:min(len(t.p), maxTransfer)]
 	var own *buffer
 	if owned {
 		t.p = t.p[:min(len(t.p), maxOwned)]
 		own = lease(t)
 		t.p = own.bytes
-		f.d.metrics.owned.Add(1)
+		t.file.d.metrics.owned.Add(1)
+	} else if t.kind == kindWrite {
+		sys.KernelReads(t.p)
 	}
-	q := newRequest(t)
+	r := newRequest(t)
 	if own != nil {
-		q.own, q.Hold = own, own
+		r.own, r.Hold = own, own
 	}
-	q.OwnBytes(t.p)
-	b.requests = append(b.requests, q)
-	b.ops = append(b.ops, &q.Op)
-	b.reads = append(b.reads, r)
+	r.OwnBytes(t.p)
+	sub.requests = append(sub.requests, r)
+	sub.ops = append(sub.ops, &r.Op)
+	sub.pieces = append(sub.pieces, p)
 }
 
-// rest is the read that is still to be done.
-func (r *BatchRead) rest(f *File) transfer {
-	return transfer{f, kindRead, r.Buf[r.N:], r.Off + int64(r.N)}
-}
-
-// launchBatch registers all requests, together or, where that cannot be, one
-// by one. A request that could not be registered is replaced by nil; its read
-// has the error, or is left unfinished if a plain call has to do it.
-func (e *ringEngine) launchBatch(b *batch, owned bool) {
+// submit registers all requests, together or, where that cannot be, one by one.
+// A request that could not be registered is replaced by nil; its piece has the
+// error, or is left unfinished if a plain call has to do it.
+func (e *ringEngine) submit(sub *submission, owned bool) {
 	patience := batchPatience
 	if owned {
 		patience = holdPatience
 	} else {
-		e.rings.Add(uint64(len(b.ops)))
+		e.rings.Add(uint64(len(sub.ops)))
 	}
-	if len(b.ops) <= holdBatch {
-		if _, err := e.handle.HoldOp(patience, b.ops...); err == nil {
+	if len(sub.ops) <= holdBatch {
+		if _, err := e.handle.HoldOp(patience, sub.ops...); err == nil {
 			return
 		}
 	}
-	for i, o := range b.ops {
+	for i, o := range sub.ops {
 		switch err := e.register(o); err {
 		case nil:
 		case errNotOnRing:
-			b.requests[i] = nil
+			sub.requests[i] = nil
 		default:
-			b.requests[i], b.reads[i].Err = nil, err
+			sub.requests[i], sub.pieces[i].Err = nil, err
 		}
 	}
 }
 
-// await waits for a request of a batch and notes what became of its read.
-func (e *ringEngine) await(f *File, q *request, r *BatchRead, s *stops) {
-	if q == nil {
-		return
-	}
+// await waits for a request of a batch and notes what became of its piece.
+func (e *ringEngine) await(b *batch, p *piece, r *request, s *stops) {
 	if s == nil {
-		q.Wait()
-	} else if err := e.wait(&q.Op, s); err != nil {
-		f.d.metrics.abandoned.Add(1)
-		r.Err = err
+		r.Wait()
+	} else if err := e.wait(&r.Op, s); err != nil {
+		b.file.d.metrics.abandoned.Add(1)
+		p.Err = err
 		return
 	}
-	switch n, err := e.collect(r.rest(f), q); {
-	case err == errNotOnRing: // still unfinished, and read by itself
-	case n == 0 && err == nil:
-		r.Err = io.EOF
+	switch n, err := e.collect(b.rest(p), r); {
+	case err == errNotOnRing: // still unfinished, and done by itself
+	case n == 0 && err == nil && b.kind == kindRead:
+		p.Err = io.EOF
 	default:
-		r.N, r.Err = r.N+n, err
+		p.N, p.Err = p.N+n, err
 	}
 }
 
-// free empties the batch for its next use.
-func (b *batch) free() {
-	clear(b.requests)
-	clear(b.ops)
-	clear(b.reads)
-	b.requests, b.ops, b.reads = b.requests[:0], b.ops[:0], b.reads[:0]
-	batches.Put(b)
+// free empties the submission for its next use.
+func (sub *submission) free() {
+	clear(sub.requests)
+	clear(sub.ops)
+	clear(sub.pieces)
+	sub.requests, sub.ops, sub.pieces = sub.requests[:0], sub.ops[:0], sub.pieces[:0]
+	submissions.Put(sub)
 }

@@ -36,7 +36,7 @@ func (d *fakeDisk) run(length time.Duration) {
 	}
 	flights := make([]flight, d.callers)
 	for i := range flights {
-		t := d.begin()
+		t := d.begin(kindRead)
 		flights[i] = flight{t, d.now + d.latency[t.path] + time.Duration(i)}
 	}
 	for end := d.now + length; d.now < end; {
@@ -53,7 +53,7 @@ func (d *fakeDisk) run(length time.Duration) {
 			d.observe(f.ticket, d.added, d.latency[pathRing])
 		}
 		d.chooser.done(f.ticket)
-		f.ticket = d.begin()
+		f.ticket = d.begin(kindRead)
 		f.until = d.now + d.latency[f.ticket.path]
 	}
 	for _, f := range flights {
@@ -165,7 +165,7 @@ func TestDirectCallsAreBounded(t *testing.T) {
 	d.tryAt = math.MaxInt64
 	d.latency = [2]time.Duration{time.Millisecond, time.Millisecond}
 	for range 200 {
-		d.begin() // the crowd comes to be seen as one
+		d.begin(kindRead) // the crowd comes to be seen as one
 	}
 	if n := d.direct.Load(); n > d.bound {
 		t.Errorf("%d direct calls at once, want at most %d", n, d.bound)
@@ -179,5 +179,36 @@ func TestEveryTicketIsCountedOut(t *testing.T) {
 	d.run(3 * time.Second)
 	if u, n := d.underway.Load(), d.direct.Load(); u != 0 || n != 0 {
 		t.Errorf("%d operations and %d direct calls are still counted after all have ended", u, n)
+	}
+}
+
+// The ring takes a few writes longer than plain calls do, and a few reads not.
+func TestFewOperationsTakeTheSlowerPath(t *testing.T) {
+	for _, c := range []struct {
+		procs  int
+		kind   transferKind
+		others int // under way
+		want   path
+	}{
+		{2, kindRead, 4, pathDirect}, {2, kindRead, 6, pathRing},
+		{2, kindWrite, 15, pathDirect}, {2, kindWrite, 17, pathRing},
+		{2, kindSync, 4, pathDirect}, {2, kindSync, 6, pathRing},
+		{1, kindRead, 0, pathDirect}, {1, kindRead, 2, pathRing},
+		{1, kindWrite, 0, pathDirect}, {1, kindWrite, 2, pathRing},
+	} {
+		var ch chooser
+		ch.init(c.procs, func() time.Duration { return 0 })
+		for range c.others {
+			ch.begin(c.kind)
+		}
+		var got path
+		for range 200 { // the crowd comes to be seen as one
+			ticket := ch.begin(c.kind)
+			got = ticket.path
+			ch.done(ticket)
+		}
+		if got != c.want {
+			t.Errorf("%d processors, a %v beside %d others: path %d, want %d", c.procs, c.kind, c.others, got, c.want)
+		}
 	}
 }

@@ -145,6 +145,8 @@ func (s *storm) step(rng *rand.Rand) {
 		s.write(ctx, f, k, rng.Uint64())
 	case 1:
 		s.batch(ctx, f, rng)
+	case 2:
+		s.writeBatch(ctx, f, rng, rng.Uint64())
 	default:
 		s.read(ctx, f, k)
 	}
@@ -206,6 +208,34 @@ func (s *storm) write(ctx context.Context, f *eddy.File, k int, version uint64) 
 	s.count.written.Add(1)
 	if n != blockSize {
 		s.t.Errorf("%d bytes written without an error", n)
+	}
+}
+
+// writeBatch writes many blocks at once, each of which may have been written or not
+// if the batch ends before.
+func (s *storm) writeBatch(ctx context.Context, f *eddy.File, rng *rand.Rand, version uint64) {
+	var ks []int
+	for k := rng.IntN(stormBlocks); k < stormBlocks && len(ks) < 10; k += 1 + rng.IntN(4) { // in order, as batch
+		ks = append(ks, k)
+	}
+	writes := make([]eddy.BatchWrite, len(ks))
+	for i, k := range ks {
+		s.locks[k].Lock()
+		defer s.locks[k].Unlock()
+		writes[i] = eddy.BatchWrite{Buf: aligned(blockSize), Off: int64(k) * blockSize}
+		makeBlock(writes[i].Buf, uint64(k), version)
+	}
+	err := f.WriteBatch(ctx, writes)
+	for i, k := range ks {
+		if s.ended("write of a batch", writes[i].Err) {
+			s.lost[k].Store(true)
+			if err == nil {
+				s.t.Error("a batch without an error has one")
+			}
+		} else if s.count.written.Add(1); writes[i].N != blockSize {
+			s.t.Errorf("%d bytes written without an error", writes[i].N)
+		}
+		fillCanary(writes[i].Buf) // nobody may read from there any more
 	}
 }
 

@@ -24,12 +24,13 @@ func TestPastDeadlineIsIgnoredByDiskFiles(t *testing.T) {
 			"Read":          func() error { _, err := f.Read(p); return err },
 			"ReadAt":        func() error { _, err := f.ReadAt(p, 0); return err },
 			"ReadAtContext": func() error { _, err := f.ReadAtContext(t.Context(), p, 0); return err },
-			"ReadBatch":     func() error { return f.ReadBatch(t.Context(), []eddy.BatchRead{{Buf: p}}) },
+			"ReadBatch":     func() error { return f.ReadBatch(context.Background(), []eddy.BatchRead{{Buf: p}}) },
 		}
 		writes := map[string]func() error{
 			"Write":       func() error { _, err := f.Write(p); return err },
 			"WriteString": func() error { _, err := f.WriteString("x"); return err },
 			"WriteAt":     func() error { _, err := f.WriteAt(p, 0); return err },
+			"WriteBatch":  func() error { return f.WriteBatch(context.Background(), []eddy.BatchWrite{{Buf: p}}) },
 			"Sync":        f.Sync,
 			"SyncContext": func() error { return f.SyncContext(t.Context()) },
 		}

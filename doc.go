@@ -24,7 +24,7 @@
 // around an errno, fs.ErrNotExist, fs.ErrClosed or os.ErrDeadlineExceeded, and
 // a bare io.EOF. It adds [File.ReadAtContext] and its relatives, which return
 // when their context ends even if the file system never answers; deadlines for
-// disk files; and [File.ReadBatch].
+// disk files; and batches, [File.ReadBatch] and [File.WriteBatch].
 //
 // Measurements made while the program runs decide which way an operation takes.
 // Page-cached data is copied inline, a few operations at once are plain system

@@ -14,9 +14,9 @@ type engine interface {
 	// goes on by itself, holding a reference to the file until it ends.
 	abandonable(t transfer, s *stops) (int, error)
 
-	// batch does reads as if transfer, or abandonable, had been called for
-	// each, all at once.
-	batch(f *File, reads []BatchRead, s *stops)
+	// batch does what is left of the pieces as if transfer, or abandonable, had
+	// been called for each, all at once.
+	batch(b *batch, s *stops)
 
 	// open opens a file, or returns when one of the stops has come. Its errors
 	// are os.OpenFile's.
@@ -37,6 +37,8 @@ const (
 	kindRead transferKind = iota
 	kindWrite
 	kindSync
+
+	kinds = iota // how many there are
 )
 
 // String is the kernel's word for it.

@@ -24,7 +24,7 @@ func (e plainEngine) abandonable(t transfer, s *stops) (int, error) {
 	return offloadTransfer(e, t, s)
 }
 
-func (plainEngine) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
+func (plainEngine) batch(b *batch, s *stops) { b.spread(s) }
 
 // call makes the system call a transfer stands for.
 func call(t transfer) (n int, err error) {
@@ -98,7 +98,7 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		e.directs.Add(1)
 		return call(t)
 	}
-	ticket := e.choose.begin()
+	ticket := e.choose.begin(t.kind)
 	defer e.choose.done(ticket)
 	if (e.forced || ticket.path == pathRing) && e.usable(t.kind) {
 		if n, err := e.onRing(t, ticket); err != errNotOnRing {
@@ -238,7 +238,7 @@ func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 	if t.off == atCursor || !e.usable(t.kind) {
 		return plainEngine{}.abandonable(t, s)
 	}
-	ticket := e.choose.begin()
+	ticket := e.choose.begin(t.kind)
 	defer e.choose.done(ticket)
 	n, err := e.onRingOwned(t, ticket, s)
 	if err == errNotOnRing {

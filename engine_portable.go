@@ -1,10 +1,6 @@
 package eddy
 
-import (
-	"context"
-	"io"
-	"sync"
-)
+import "io"
 
 // portableEngine is the engine on top of os.File. What has to be abandoned runs on a
 // goroutine of its own.
@@ -38,32 +34,4 @@ func (portableEngine) open(d *Driver, o opening, s *stops) (*File, error) {
 	return offloadOpen(d, o, s)
 }
 
-func (portableEngine) batch(f *File, reads []BatchRead, s *stops) { spread(f, reads, s) }
-
-// spreadWidth is how many reads of a batch are under way at once where each
-// occupies a thread.
-const spreadWidth = 16
-
-// spread does the reads of a batch on a few goroutines.
-func spread(f *File, reads []BatchRead, s *stops) {
-	ctx := context.Background()
-	if s != nil {
-		ctx = s.ctx
-	}
-	next := make(chan *BatchRead)
-	var workers sync.WaitGroup
-	for range min(spreadWidth, len(reads)) {
-		workers.Go(func() {
-			for r := range next {
-				r.N, r.Err = f.readAt(ctx, r.Buf, r.Off)
-			}
-		})
-	}
-	for i := range reads {
-		if reads[i].unfinished() {
-			next <- &reads[i]
-		}
-	}
-	close(next)
-	workers.Wait()
-}
+func (portableEngine) batch(b *batch, s *stops) { b.spread(s) }

@@ -99,6 +99,29 @@ func ExampleFile_ReadBatch() {
 	// "009\n" EOF
 }
 
+func ExampleFile_WriteBatch() {
+	f, err := eddy.Create(filepath.Join(os.TempDir(), "eddy-example-pages"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+
+	err = f.WriteBatch(context.Background(), []eddy.BatchWrite{
+		{Buf: []byte("second page"), Off: 4096},
+		{Buf: []byte("first page"), Off: 0},
+	})
+	if err == nil {
+		err = f.Sync() // WriteBatch does not
+	}
+	info, statErr := f.Stat()
+	if err = errors.Join(err, statErr); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.Size())
+	// Output: 4107
+}
+
 func ExampleDriver_Status() {
 	d, err := eddy.New(eddy.Config{Backend: eddy.BackendPortable})
 	if err != nil {

@@ -237,9 +237,12 @@ func TestSwitchedOffRingIsUsedByLaterOperations(t *testing.T) {
 				"WriteAtContext": func() error { _, err := f.WriteAtContext(ctx, p, blockSize); return err },
 				"Sync":           f.Sync,
 				"SyncContext":    func() error { return f.SyncContext(ctx) },
-				"ReadBatch":      func() error { return f.ReadBatch(t.Context(), []eddy.BatchRead{{Buf: p}, {Buf: q}}) },
+				"ReadBatch":      func() error { return f.ReadBatch(context.Background(), []eddy.BatchRead{{Buf: p}, {Buf: q}}) },
 				"a batch with a context": func() error {
 					return f.ReadBatch(ctx, []eddy.BatchRead{{Buf: p}, {Buf: q}})
+				},
+				"WriteBatch": func() error {
+					return f.WriteBatch(context.Background(), []eddy.BatchWrite{{Buf: p}, {Buf: q, Off: blockSize}})
 				},
 				"OpenFileContext": func() error {
 					g, err := d.OpenFileContext(ctx, name, os.O_RDONLY, 0)

@@ -58,8 +58,9 @@ before each measurement, so that none reads what another has left there; with
 --cached everything is in it from the beginning.
 
 With --busy the CPU column is left out, for the computing goroutines use it all.
-With --batch eddy reads that many blocks in one call from each goroutine and the
-latency is that of the whole call, while os.File reads one by one.
+With --batch eddy reads or writes that many blocks in one call from each
+goroutine and the latency is that of the whole call, while os.File does so one
+by one.
 
 Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 129 SIGHUP;
 130 SIGINT; 143 SIGTERM.`,
@@ -77,7 +78,7 @@ Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 129 SIGHUP;
 	f.BoolVar(&flags.direct, "direct", false, "read past the page cache (O_DIRECT); an error where that is impossible")
 	f.BoolVar(&flags.cached, "cached", false, "read the file into the page cache first, and no O_DIRECT")
 	f.IntSliceVar(&flags.goroutines, "goroutines", []int{1, 8, 32, 256}, "how many goroutines operate at once; one row each")
-	f.IntVar(&flags.batch, "batch", 0, "eddy reads this many blocks per call (File.ReadBatch)")
+	f.IntVar(&flags.batch, "batch", 0, "eddy reads or writes this many blocks per call (File.ReadBatch, WriteBatch)")
 	f.Float64Var(&flags.seconds, "seconds", 0.8, "length of each measurement in `seconds`")
 	f.Float64Var(&flags.warmup, "warmup", 0.2, "how long each measurement runs before it counts, in `seconds`")
 	f.IntVar(&flags.rounds, "rounds", 3, "how often each measurement is made; medians are shown")
@@ -116,8 +117,6 @@ func (f *benchFileFlags) check(named bool) error {
 		return usagef("--goroutines %d and --batch %d: more than %s of buffers", most, f.batch, byteSize(mostBlocks*filebench.BlockSize))
 	case f.direct && f.cached:
 		return usagef("--direct and --cached exclude each other")
-	case f.write && f.batch > 0:
-		return usagef("--batch reads: it does not go with --write")
 	case f.write && f.fio:
 		return usagef("--fio reads: it does not go with --write")
 	case f.overwrite && !(f.write && named):
@@ -296,7 +295,7 @@ func (r *benchReport) writeText(w io.Writer, plan *filebench.Plan) error {
 	fmt.Fprintf(w, "%s, %s, GOMAXPROCS %d, %s of %v s (medians)\n", r.Kernel, count(r.Processors, "processor"), r.Procs,
 		count(r.Rounds, "round"), r.Seconds)
 	if r.Batch > 0 {
-		fmt.Fprintf(w, "eddy reads %s per call\n", count(r.Batch, "block"))
+		fmt.Fprintf(w, "eddy %ss %s per call\n", r.Operation, count(r.Batch, "block"))
 	}
 	if r.Context {
 		fmt.Fprintln(w, "eddy passes a context that can end")

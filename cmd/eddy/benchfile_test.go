@@ -114,8 +114,8 @@ func TestBenchDestroysAUsersFile(t *testing.T) {
 func TestBenchWritesWrongBlocks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tagged")
 	tagged(t, path, 1<<20)
-	for _, extra := range []string{"--context", "--cached"} {
-		benchJSON(t, "--write", extra, path)
+	for _, extra := range []string{"--context", "--cached", "--batch=8", "--batch=1000", "--batch=8 --context"} {
+		benchJSON(t, append(strings.Fields(extra), "--write", path)...)
 		if r := benchJSON(t, path); !r.File.Tagged {
 			t.Fatalf("after --write %s the blocks do not carry their numbers any more", extra)
 		}

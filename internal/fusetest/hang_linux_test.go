@@ -177,6 +177,22 @@ func writeAt(ctx context.Context, f *eddy.File, p []byte) error {
 	return err
 }
 
+func writeBatch(ctx context.Context, f *eddy.File, p []byte) error {
+	const parts = 8
+	size := len(p) / parts
+	writes := make([]eddy.BatchWrite, parts)
+	for i := range writes {
+		writes[i] = eddy.BatchWrite{Buf: p[i*size : (i+1)*size], Off: int64(i * size)}
+	}
+	err := f.WriteBatch(ctx, writes)
+	for _, w := range writes {
+		if w.N != 0 || w.Err == nil {
+			return errors.Join(err, errors.New("a write of the batch has ended"))
+		}
+	}
+	return err
+}
+
 func syncFile(ctx context.Context, f *eddy.File, _ []byte) error { return f.SyncContext(ctx) }
 
 var calls = []call{
@@ -193,6 +209,9 @@ var calls = []call{
 	{"WriteAtContext cancelled", context.Canceled, withCancel(writeAt)},
 	{"WriteAtContext timed out", context.DeadlineExceeded, withTimeout(writeAt)},
 	{"WriteAt under a deadline", os.ErrDeadlineExceeded, withDeadline(writeAt)},
+	{"WriteBatch cancelled", context.Canceled, withCancel(writeBatch)},
+	{"WriteBatch timed out", context.DeadlineExceeded, withTimeout(writeBatch)},
+	{"WriteBatch under a deadline", os.ErrDeadlineExceeded, withDeadline(writeBatch)},
 }
 
 // The caller is back soon after the end, its buffer is its own from then on, and

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -266,14 +267,18 @@ func (w *fileWorker) write() {
 	e := never
 	var n int
 	var err error
-	if w.rng.IntN(2) == 0 {
-		e.deadline = w.writeDeadline
-		n, err = w.file.WriteAt(p, int64(first)*blockSize)
-	} else {
+	off := int64(first) * blockSize
+	switch w.rng.IntN(3) {
+	case 0:
+		n, err = w.file.WriteAt(p, off)
+	case 1:
 		e = randomEnding(w.rng, 2*time.Millisecond)
-		e.deadline = w.writeDeadline
-		n, err = w.file.WriteAtContext(e.ctx, p, int64(first)*blockSize)
+		n, err = w.file.WriteAtContext(e.ctx, p, off)
+	default:
+		e = randomEnding(w.rng, 2*time.Millisecond)
+		n, err = w.writeBatch(e.ctx, p, off)
 	}
+	e.deadline = w.writeDeadline
 	// If anybody still reads from p, canaries will be in the file.
 	fillCanary(p)
 	w.ended("write", e, err)
@@ -282,6 +287,23 @@ func (w *fileWorker) write() {
 	}
 	e.cancel()
 	w.s.counts.doubts.Add(uint64(w.region.written(first, blocks, n, generation, err != nil)))
+}
+
+// writeBatch writes a block at a time, last block first, and counts those before
+// the first that was not written.
+func (w *fileWorker) writeBatch(ctx context.Context, p []byte, off int64) (n int, err error) {
+	writes := make([]eddy.BatchWrite, len(p)/blockSize)
+	for i := range writes {
+		at := len(p) - (i+1)*blockSize
+		writes[i] = eddy.BatchWrite{Buf: p[at : at+blockSize], Off: off + int64(at)}
+	}
+	err = w.file.WriteBatch(ctx, writes)
+	for i := len(writes) - 1; i >= 0; i-- {
+		if n += writes[i].N; writes[i].N < blockSize {
+			break
+		}
+	}
+	return n, err
 }
 
 func (w *fileWorker) sync() {

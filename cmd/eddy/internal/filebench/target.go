@@ -87,8 +87,11 @@ func (t *target) describe(s *Sample) {
 func (t *target) newStep(work Work, i int) step {
 	blocks := uint64(work.Size / BlockSize)
 	random := rand.New(rand.NewPCG(work.Seed, uint64(i)))
-	if work.Batch > 0 && t.eddy != nil {
-		return t.newBatch(work, random, blocks)
+	switch {
+	case work.Batch > 0 && t.eddy != nil && work.Write:
+		return t.newWriteBatch(work, random, blocks)
+	case work.Batch > 0 && t.eddy != nil:
+		return t.newReadBatch(work, random, blocks)
 	}
 	call := t.call(work)
 	buf := alignedBuffer(BlockSize)
@@ -127,11 +130,46 @@ func (t *target) call(work Work) func(p []byte, off int64) (int, error) {
 	}
 }
 
-func (t *target) newBatch(work Work, random *rand.Rand, blocks uint64) step {
-	ctx := context.Background()
+// batchContext is what a batch is called with.
+func (t *target) batchContext(work Work) context.Context {
 	if work.Context {
-		ctx = t.ctx
+		return t.ctx
 	}
+	return context.Background()
+}
+
+// newWriteBatch is newStep for writes by the batch. No block is in a batch twice, for it would be anybody's guess what
+// is written there.
+func (t *target) newWriteBatch(work Work, random *rand.Rand, blocks uint64) step {
+	ctx := t.batchContext(work)
+	writes := make([]eddy.BatchWrite, min(uint64(work.Batch), blocks))
+	memory := alignedBuffer(len(writes) * BlockSize)
+	fillBlock(memory, random)
+	for i := range writes {
+		writes[i].Buf = memory[i*BlockSize : (i+1)*BlockSize : (i+1)*BlockSize]
+	}
+	share := blocks / uint64(len(writes)) // each write has blocks of its own
+	return func() (int64, error) {
+		for i := range writes {
+			block := uint64(i)*share + random.Uint64N(share)
+			tagBlock(writes[i].Buf, block)
+			writes[i].Off = int64(block) * BlockSize
+		}
+		if err := t.eddy.WriteBatch(ctx, writes); err != nil {
+			return 0, err
+		}
+		for i := range writes {
+			if w := &writes[i]; w.N != BlockSize {
+				return 0, fmt.Errorf("%d bytes instead of %d at block %d: %w", w.N, BlockSize, w.Off/BlockSize, w.Err)
+			}
+		}
+		return int64(len(writes)), nil
+	}
+}
+
+// newReadBatch is newStep for reads by the batch.
+func (t *target) newReadBatch(work Work, random *rand.Rand, blocks uint64) step {
+	ctx := t.batchContext(work)
 	reads := make([]eddy.BatchRead, work.Batch)
 	memory := alignedBuffer(work.Batch * BlockSize)
 	for i := range reads {

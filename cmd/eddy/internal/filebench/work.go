@@ -21,7 +21,7 @@ type Work struct {
 	Context    bool  // eddy's side passes a context that can end
 	Tagged     bool  // the file's blocks carry their numbers: check them
 	Goroutines int
-	Batch      int    // reads per ReadBatch on eddy's side; 0 is one read per call
+	Batch      int    // blocks per ReadBatch or WriteBatch on eddy's side; 0 is one per call
 	Busy       int    // goroutines that compute beside the operations
 	Fsync      int    // goroutines that write 1 MiB and fsync beside the operations
 	FsyncDir   string // where they do so
