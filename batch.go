@@ -51,8 +51,8 @@ func (f *File) ReadBatch(ctx context.Context, reads []BatchRead) error {
 // with os.O_APPEND.
 //
 // It is for files opened with O_DIRECT, where a batch on the ring costs little
-// more than one write. Writes to the page cache are copies, and are made one
-// after the other.
+// more than one write. Writes to the page cache are copies: if ctx cannot end and
+// there is no deadline, they are plain calls, one after the other.
 //
 // If ctx ends, or the write deadline passes, the writes that have not ended by
 // then get ctx.Err() or os.ErrDeadlineExceeded, each in an *fs.PathError. No Buf
@@ -66,7 +66,7 @@ func (f *File) WriteBatch(ctx context.Context, writes []BatchWrite) error {
 	return b.run(ctx)
 }
 
-// piece is a BatchRead or a BatchWrite.
+// piece is a BatchRead or a BatchWrite, which have the same fields.
 type piece BatchRead
 
 // unfinished tells whether there is something left to do for the piece.
@@ -109,7 +109,7 @@ func (b *batch) run(ctx context.Context) error {
 	if err != nil {
 		return b.refuse(f.fail(b.kind.String(), err))
 	}
-	_ = b.refuse(nil)
+	b.refuse(nil) // nothing has failed yet
 	if f.kind == kindStream {
 		b.spread(s)
 	} else if b.begin() {
@@ -185,9 +185,15 @@ func (b *batch) spread(s *stops) {
 		}
 		return
 	}
+	left := 0
+	for _, p := range b.pieces {
+		if p.unfinished() {
+			left++
+		}
+	}
 	next := make(chan *piece)
 	var workers sync.WaitGroup
-	for range min(spreadWidth, len(b.pieces)) {
+	for range min(spreadWidth, left) {
 		workers.Go(func() {
 			for p := range next {
 				b.finish(p, s)
@@ -195,15 +201,32 @@ func (b *batch) spread(s *stops) {
 		})
 	}
 	for _, p := range b.pieces {
-		next <- p
+		if p.unfinished() {
+			next <- p
+		}
 	}
 	close(next)
 	workers.Wait()
 }
 
+// over is why not to begin with a further piece, or nil.
+func (b *batch) over(s *stops) error {
+	switch {
+	case s != nil:
+		return s.reason()
+	case b.file.d.down.Load():
+		return ErrShutdown
+	default:
+		return nil
+	}
+}
+
 // finish does what is left of a piece.
 func (b *batch) finish(p *piece, s *stops) {
 	if !p.unfinished() {
+		return
+	}
+	if p.Err = b.over(s); p.Err != nil {
 		return
 	}
 	f, t := b.file, b.rest(p)

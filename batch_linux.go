@@ -14,6 +14,7 @@ type submission struct {
 	requests []*request
 	ops      []*driver.Op
 	pieces   []*piece
+	lent     int // bytes of the driver's memory
 }
 
 var submissions = sync.Pool{New: func() any { return new(submission) }}
@@ -22,13 +23,17 @@ const (
 	// holdBatch is the largest batch that is put on a ring of the caller's own.
 	holdBatch = 64
 
+	// batchLoan is about how much memory of the driver's a batch has at once.
+	batchLoan = 8 << 20
+
 	// batchPatience is how long the caller waits for it in the kernel before
 	// it parks.
 	batchPatience = 20 * time.Millisecond
 )
 
-// batch puts all pieces on the ring at once. A small batch gets a ring of its
-// own, and its caller waits for the whole of it in one system call.
+// batch puts all pieces on the ring at once, or as many as the driver lends memory
+// to at a time. A small batch gets a ring of its own, and its caller waits for the
+// whole of it in one system call.
 func (e *ringEngine) batch(b *batch, s *stops) {
 	if !e.usable(b.kind) || s == nil && b.isCopy() && !e.forced {
 		b.spread(s)
@@ -36,9 +41,24 @@ func (e *ringEngine) batch(b *batch, s *stops) {
 	}
 	sub := submissions.Get().(*submission)
 	for _, p := range b.pieces {
-		if p.unfinished() {
+		if !p.unfinished() {
+			continue
+		}
+		if sub.lent >= batchLoan {
+			e.perform(b, sub, s)
+		}
+		if p.Err = b.over(s); p.Err == nil {
 			sub.add(b.rest(p), p, s != nil)
 		}
+	}
+	e.perform(b, sub, s)
+	submissions.Put(sub)
+}
+
+// perform does what has been added to the submission, and empties it.
+func (e *ringEngine) perform(b *batch, sub *submission, s *stops) {
+	if len(sub.ops) == 0 {
+		return
 	}
 	e.submit(sub, s != nil)
 	for i, r := range sub.requests {
@@ -49,7 +69,7 @@ func (e *ringEngine) batch(b *batch, s *stops) {
 	for _, p := range sub.pieces {
 		b.finish(p, s) // one that was cut short is not at its end
 	}
-	sub.free()
+	sub.clear()
 }
 
 // add prepares a transfer, on memory of the driver's if the caller may leave.
@@ -59,6 +79,7 @@ func (sub *submission) add(t transfer, p *piece, owned bool) {
 	if owned {
 		t.p = t.p[:min(len(t.p), maxOwned)]
 		own = lease(t)
+		sub.lent += len(own.whole)
 		t.p = own.bytes
 		t.file.d.metrics.owned.Add(1)
 	} else if t.kind == kindWrite {
@@ -118,11 +139,10 @@ func (e *ringEngine) await(b *batch, p *piece, r *request, s *stops) {
 	}
 }
 
-// free empties the submission for its next use.
-func (sub *submission) free() {
+// clear empties the submission for its next use.
+func (sub *submission) clear() {
 	clear(sub.requests)
 	clear(sub.ops)
 	clear(sub.pieces)
-	sub.requests, sub.ops, sub.pieces = sub.requests[:0], sub.ops[:0], sub.pieces[:0]
-	submissions.Put(sub)
+	*sub = submission{sub.requests[:0], sub.ops[:0], sub.pieces[:0], 0}
 }

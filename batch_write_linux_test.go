@@ -5,6 +5,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/eddyio/eddy"
@@ -40,6 +42,7 @@ func TestDirectBatchWritesOtherBytes(t *testing.T) {
 
 // A write to the page cache is a copy, which a ring makes slower.
 func TestBatchOfCopiesGoesToTheRing(t *testing.T) {
+	t.Setenv("EDDY_BACKEND", "")
 	d := newDriver(t, eddy.Config{})
 	f := open(t, d, tempFile(t, nil), os.O_RDWR)
 	if d.Status().Backend != eddy.BackendURing {
@@ -50,5 +53,30 @@ func TestBatchOfCopiesGoesToTheRing(t *testing.T) {
 	wantWritten(t, writes, f.WriteBatch(context.Background(), writes))
 	if after := d.Metrics(); after.Ring != before.Ring || after.Driver.Holds != before.Driver.Holds {
 		t.Errorf("%d on the ring, %d on one of the caller's own", after.Ring-before.Ring, after.Driver.Holds-before.Driver.Holds)
+	}
+}
+
+// Eight threads that write to a device are faster than a ring.
+func TestFewWritersGoToTheRing(t *testing.T) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		t.Skip("SKIPPED: on one processor the ring is the faster way")
+	}
+	t.Setenv("EDDY_BACKEND", "")
+	d := newDriver(t, eddy.Config{})
+	f, _ := openDirect(t, d, pattern(8*blockSize))
+	var writers sync.WaitGroup
+	for i := range int64(8) {
+		writers.Go(func() {
+			p := aligned(blockSize)
+			for range 100 {
+				if n, err := f.WriteAt(p, i*blockSize); n != blockSize || err != nil {
+					t.Error(n, err)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	if m := d.Metrics(); m.Ring != 0 {
+		t.Errorf("%d on the ring, %d plain calls", m.Ring, m.Direct)
 	}
 }

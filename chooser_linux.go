@@ -22,7 +22,9 @@ const (
 	pathRing
 )
 
-// chooser picks the path of each operation. While few are under way it is the
+// chooser picks the path of each operation. There is one for each kind of
+// transfer: a few writes that are plain calls must not spoil a trial of reads,
+// nor what is measured of them. While few are under way it is the
 // direct one, by a count. While many are, it is the ring unless measurement has
 // shown that the direct path is faster at this moment:
 //
@@ -53,9 +55,9 @@ const (
 // be faster there, by crowding out those: at twenty times the worst latency,
 // and on as many threads as there are callers.
 type chooser struct {
-	few   [kinds]int32 // up to so many under way, smoothed, the direct path is taken
-	bound int32        // most direct calls at once; more go to the ring
-	trial int32        // the same during a trial, which should not cost threads
+	few   int32 // up to so many under way, smoothed, the direct path is taken
+	bound int32 // most direct calls at once; more go to the ring
+	trial int32 // the same during a trial, which should not cost threads
 	clock func() time.Duration
 	used  func() time.Duration // processor time of the process, by now
 	procs int
@@ -146,17 +148,26 @@ const (
 )
 
 // init sets the thresholds for a number of processors, and whom to ask how much
-// of them the process has used. A write keeps a device busy for longer than a
-// read, so that it takes more of them until the ring is the faster way. On a
-// single processor the ring is submitted to and reaped on that processor, without
-// a thread to switch to, and pays from two operations up.
-func (c *chooser) init(procs int, used func() time.Duration) {
-	c.few = [...]int32{kindRead: 5, kindWrite: 16, kindSync: 5}
-	c.bound, c.trial = 128, int32(procs)+1
-	if procs == 1 {
-		c.few = [...]int32{kindRead: 1, kindWrite: 1, kindSync: 1}
-	}
+// of them the process has used.
+func (c *chooser) init(k transferKind, procs int, used func() time.Duration) {
+	c.few, c.bound, c.trial = fewOf(k, procs), 128, int32(procs)+1
 	c.clock, c.used, c.procs = sinceStart, used, procs
+}
+
+// fewOf is how many of a kind are few. A write takes a device longer than a read:
+// up to about a hundred at once plain calls do more of them, at twice the cost, so
+// the limit is how many threads they are worth. On a single processor the ring is
+// submitted to and reaped on that processor, without a thread to switch to, and
+// pays from two operations up.
+func fewOf(k transferKind, procs int) int32 {
+	switch {
+	case procs == 1:
+		return 1
+	case k == kindWrite:
+		return 16
+	default:
+		return 5
+	}
 }
 
 // ticket is one operation's choice, to be handed back with done.
@@ -168,12 +179,12 @@ type ticket struct {
 }
 
 // begin counts an operation in and picks its path.
-func (c *chooser) begin(k transferKind) ticket {
+func (c *chooser) begin() ticket {
 	n := c.underway.Add(1)
 	crowd := c.crowd.Load()
 	crowd += (n*crowdUnit - crowd) / crowdStep
 	c.crowd.Store(crowd) // a lost update is one operation's weight
-	if crowd <= c.few[k]*crowdUnit+crowdUnit/2 {
+	if crowd <= c.few*crowdUnit+crowdUnit/2 {
 		return c.take(ticket{path: pathDirect})
 	}
 	t := ticket{turn: c.phase.Load()}

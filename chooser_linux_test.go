@@ -22,7 +22,7 @@ type fakeDisk struct {
 func newFakeDisk(procs, callers int) *fakeDisk {
 	d := &fakeDisk{callers: callers}
 	d.load = 1
-	d.init(procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
+	d.init(kindRead, procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
 	d.clock = func() time.Duration { return d.now }
 	return d
 }
@@ -36,7 +36,7 @@ func (d *fakeDisk) run(length time.Duration) {
 	}
 	flights := make([]flight, d.callers)
 	for i := range flights {
-		t := d.begin(kindRead)
+		t := d.begin()
 		flights[i] = flight{t, d.now + d.latency[t.path] + time.Duration(i)}
 	}
 	for end := d.now + length; d.now < end; {
@@ -53,7 +53,7 @@ func (d *fakeDisk) run(length time.Duration) {
 			d.observe(f.ticket, d.added, d.latency[pathRing])
 		}
 		d.chooser.done(f.ticket)
-		f.ticket = d.begin(kindRead)
+		f.ticket = d.begin()
 		f.until = d.now + d.latency[f.ticket.path]
 	}
 	for _, f := range flights {
@@ -165,7 +165,7 @@ func TestDirectCallsAreBounded(t *testing.T) {
 	d.tryAt = math.MaxInt64
 	d.latency = [2]time.Duration{time.Millisecond, time.Millisecond}
 	for range 200 {
-		d.begin(kindRead) // the crowd comes to be seen as one
+		d.begin() // the crowd comes to be seen as one
 	}
 	if n := d.direct.Load(); n > d.bound {
 		t.Errorf("%d direct calls at once, want at most %d", n, d.bound)
@@ -196,14 +196,22 @@ func TestFewOperationsTakeTheSlowerPath(t *testing.T) {
 		{1, kindRead, 0, pathDirect}, {1, kindRead, 2, pathRing},
 		{1, kindWrite, 0, pathDirect}, {1, kindWrite, 2, pathRing},
 	} {
-		var ch chooser
-		ch.init(c.procs, func() time.Duration { return 0 })
+		var e ringEngine
+		e.initChoosers(c.procs, func() time.Duration { return 0 })
+		for k := range e.choosers { // of all the other kinds there are many
+			for range 100 {
+				if transferKind(k) != c.kind {
+					e.choosers[k].begin()
+				}
+			}
+		}
+		ch := &e.choosers[c.kind]
 		for range c.others {
-			ch.begin(c.kind)
+			ch.begin()
 		}
 		var got path
 		for range 200 { // the crowd comes to be seen as one
-			ticket := ch.begin(c.kind)
+			ticket := ch.begin()
 			got = ticket.path
 			ch.done(ticket)
 		}

@@ -40,7 +40,11 @@ func (d *deadline) set(t time.Time) {
 }
 
 // stop takes the deadline away for good.
-func (d *deadline) stop() { d.set(time.Time{}) }
+func (d *deadline) stop() {
+	if d.armed.Load() { // most never are
+		d.set(time.Time{})
+	}
+}
 
 // wait is a channel that is closed when the deadline has passed, or nil if
 // there is none.

@@ -141,7 +141,7 @@ func (d *Driver) OpenFile(name string, flag int, perm fs.FileMode) (*File, error
 	if err != nil {
 		return nil, err
 	}
-	return d.newFileWith(f, flag), nil
+	return d.newFile(f, flag), nil
 }
 
 // AdoptFile turns an open file into a File. From then on only the result may be
@@ -153,7 +153,7 @@ func (d *Driver) AdoptFile(f *os.File) (*File, error) {
 	if d.down.Load() {
 		return nil, &fs.PathError{Op: "adopt", Path: f.Name(), Err: ErrShutdown}
 	}
-	return d.newFile(f), nil
+	return d.newFile(f, unknownFlags), nil
 }
 
 // ReadFile reads the whole of the named file, like os.ReadFile.

@@ -50,9 +50,9 @@ func call(t transfer) (n int, err error) {
 // ringEngine takes the ring where that is faster, or asked for, and a plain
 // system call where it is not.
 type ringEngine struct {
-	handle *driver.Handle
-	choose chooser
-	forced bool // the ring and nothing else
+	handle   *driver.Handle
+	choosers [kinds]chooser // by transferKind
+	forced   bool           // the ring and nothing else
 
 	off atomic.Bool // DisableRing was called; read before each request
 
@@ -61,16 +61,25 @@ type ringEngine struct {
 
 func newRingEngine(h *driver.Handle, forced bool) *ringEngine {
 	e := &ringEngine{handle: h, forced: forced}
-	e.choose.init(runtime.GOMAXPROCS(0), processorTime)
+	e.initChoosers(runtime.GOMAXPROCS(0), processorTime)
 	return e
+}
+
+func (e *ringEngine) initChoosers(procs int, used func() time.Duration) {
+	for k := range e.choosers {
+		e.choosers[k].init(transferKind(k), procs, used)
+	}
 }
 
 func (e *ringEngine) metrics(m *Metrics) {
 	m.Direct = e.directs.Load()
 	m.Ring = e.rings.Load()
-	m.Trials = e.choose.trials.Load()
-	m.Flips = e.choose.flips.Load()
-	m.Saturated = e.choose.now() == onDirect
+	for k := range e.choosers {
+		c := &e.choosers[k]
+		m.Trials += c.trials.Load()
+		m.Flips += c.flips.Load()
+		m.Saturated = m.Saturated || c.now() == onDirect
+	}
 }
 
 // opOf is the ring's operation for each kind of transfer.
@@ -98,8 +107,9 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		e.directs.Add(1)
 		return call(t)
 	}
-	ticket := e.choose.begin(t.kind)
-	defer e.choose.done(ticket)
+	choose := &e.choosers[t.kind]
+	ticket := choose.begin()
+	defer choose.done(ticket)
 	if (e.forced || ticket.path == pathRing) && e.usable(t.kind) {
 		if n, err := e.onRing(t, ticket); err != errNotOnRing {
 			e.rings.Add(1)
@@ -122,7 +132,7 @@ func (e *ringEngine) onRing(t transfer, ticket ticket) (int, error) {
 		return 0, err
 	}
 	r.Wait()
-	e.observe(r, ticket)
+	e.observe(t.kind, r, ticket)
 	return e.collect(t, r)
 }
 
@@ -151,10 +161,10 @@ func (e *ringEngine) wait(o *driver.Op, s *stops) error {
 }
 
 // observe tells the chooser what a completed request has taken.
-func (e *ringEngine) observe(r *request, ticket ticket) {
+func (e *ringEngine) observe(k transferKind, r *request, ticket ticket) {
 	if ticket.timed {
 		added, whole := r.Delay()
-		e.choose.observe(ticket, added, whole)
+		e.choosers[k].observe(ticket, added, whole)
 	}
 }
 
@@ -207,9 +217,10 @@ func newRequest(t transfer) *request {
 	r.Timed = false
 	// The kernel is sure to finish reads and writes of a device soon; of
 	// anything else nobody knows.
-	r.Paced = t.file.kind == kindDirect && !t.file.blocks
+	blocks := t.file.mayBlock()
+	r.Paced = t.file.kind == kindDirect && !blocks
 	r.Entry.Flags = 0
-	if t.file.blocks {
+	if blocks {
 		r.Entry.Flags = uring.SQEAsync
 	}
 	off := uint64(t.off)
@@ -238,8 +249,9 @@ func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 	if t.off == atCursor || !e.usable(t.kind) {
 		return plainEngine{}.abandonable(t, s)
 	}
-	ticket := e.choose.begin(t.kind)
-	defer e.choose.done(ticket)
+	choose := &e.choosers[t.kind]
+	ticket := choose.begin()
+	defer choose.done(ticket)
 	n, err := e.onRingOwned(t, ticket, s)
 	if err == errNotOnRing {
 		return plainEngine{}.abandonable(t, s)
@@ -264,7 +276,7 @@ func (e *ringEngine) onRingOwned(t transfer, ticket ticket, s *stops) (int, erro
 		t.file.d.metrics.abandoned.Add(1)
 		return 0, err
 	}
-	e.observe(r, ticket)
+	e.observe(t.kind, r, ticket)
 	return e.collect(t, r)
 }
 

@@ -14,7 +14,7 @@ import (
 
 // A File is an open file. It has the methods of *os.File, with the same errors,
 // and more: operations that can be abandoned, by a context or a deadline, even
-// if the file system never answers; batches of reads; and, where io_uring is in
+// if the file system never answers; batches of reads and writes; and, where io_uring is in
 // use, many operations at once without a thread for each.
 //
 // All methods may be called concurrently, Close included. ReadAt, WriteAt and
@@ -63,23 +63,20 @@ var (
 	_ syscall.Conn       = (*File)(nil)
 )
 
-// newFile wraps an open file, which is the File's from here on.
-func (d *Driver) newFile(f *os.File) *File {
+// unknownFlags stands for the flags of a file that somebody else has opened.
+const unknownFlags = -1
+
+// newFile wraps an open file, which is the File's from here on. flags are what it
+// was opened with.
+func (d *Driver) newFile(f *os.File, flags int) *File {
 	file := &File{d: d, file: f, name: f.Name(), gone: make(chan struct{}), cursor: make(chan struct{}, 1)}
 	file.unlockCursor()
-	file.inspect()
+	file.inspect(flags)
 	d.metrics.files.Add(1)
 	if file.kind == kindStream {
 		d.streams.add(file)
 	}
 	file.dropped = runtime.AddCleanup(file, func(open *atomic.Int64) { open.Add(-1) }, &d.metrics.files)
-	return file
-}
-
-// newFileWith is newFile for one whose flags are known.
-func (d *Driver) newFileWith(f *os.File, flag int) *File {
-	file := d.newFile(f)
-	file.appends = flag&os.O_APPEND != 0
 	return file
 }
 

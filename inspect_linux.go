@@ -11,11 +11,17 @@ import (
 
 // traits is what a File's kind leaves open.
 type traits struct {
-	blocks   bool         // a ring must not try requests on the submitting thread
-	unblocks bool         // it is non-blocking for std's poller's sake, unasked
-	bared    atomic.Bool  // Fd has undone that
-	nowait   atomic.Int32 // reads worth trying without waiting; see inline
+	blocks   atomic.Uint32 // of the blocks constants; see mayBlock
+	unblocks bool          // it is non-blocking for std's poller's sake, unasked
+	bared    atomic.Bool   // Fd has undone that
+	nowait   atomic.Int32  // reads worth trying without waiting; see inline
 }
+
+const (
+	blocksUnknown = iota // until the first request for a ring
+	blocksNever
+	blocksAtTimes
+)
 
 // bare is the descriptor as os.File.Fd gives it away: blocking, unless it was
 // opened to be otherwise.
@@ -31,7 +37,7 @@ func (f *File) isBare() bool { return f.bared.Load() }
 
 // inspect finds out what kind of file it is, once. A descriptor that os.File
 // could put in its poller is non-blocking and stays os.File's to wait for.
-func (f *File) inspect() {
+func (f *File) inspect(flags int) {
 	f.kind, f.fd = kindStream, -1
 	f.nowait.Store(inlineNever)
 	if l, ok := f.d.system.(*linuxSystem); ok && l.inlines {
@@ -43,9 +49,11 @@ func (f *File) inspect() {
 	}
 	// An error leaves a file that os.File looks after in every respect.
 	_ = conn.Control(func(fd uintptr) {
-		flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
-		if err != nil {
-			return
+		pollable := f.file.SetReadDeadline(time.Time{}) == nil
+		if flags == unknownFlags || pollable { // in which case os.File has added O_NONBLOCK
+			if flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0); err != nil {
+				return
+			}
 		}
 		f.appends = flags&unix.O_APPEND != 0
 		var stat unix.Stat_t
@@ -54,14 +62,16 @@ func (f *File) inspect() {
 		}
 		switch stat.Mode & unix.S_IFMT {
 		case unix.S_IFREG, unix.S_IFBLK, unix.S_IFDIR:
-			if f.file.SetReadDeadline(time.Time{}) == nil && !isFUSE(int(fd)) {
+			if pollable && !isFUSE(int(fd)) {
 				return // it may have to be waited for, like /proc/kmsg
 			}
 			f.kind, f.fd = kindDisk, int(fd)
 			if flags&unix.O_DIRECT != 0 {
 				f.kind = kindDirect
 			}
-			f.blocks = mayBlock(int(fd), flags)
+			if flags&unix.O_NONBLOCK != 0 || flags&unix.O_ACCMODE == unix.O_WRONLY {
+				f.blocks.Store(blocksAtTimes)
+			}
 			if flags&unix.O_NONBLOCK != 0 && unix.SetNonblock(int(fd), false) != nil {
 				f.kind, f.fd = kindStream, -1 // to a ring the flag is a promise
 			}
@@ -76,8 +86,9 @@ func isFUSE(fd int) bool {
 	return unix.Fstatfs(fd, &fs) == nil && fs.Type == unix.FUSE_SUPER_MAGIC
 }
 
-// mayBlock tells whether requests of the file may block the thread that
-// submits them to a ring.
+// mayBlock tells whether requests of the file may block the thread that submits
+// them to a ring, which must not try them then. It asks when the first one comes:
+// few files that are opened have any.
 //
 // A ring first tries a request on the submitting thread, without waiting. For
 // that it believes not only files that know how not to wait (FMODE_NOWAIT), but
@@ -85,13 +96,18 @@ func isFUSE(fd int) bool {
 // which FUSE says of every file, and O_NONBLOCK, which os.File sets on what it can
 // poll. Neither keeps FUSE from waiting for its server, for ever if need be.
 // preadv2(2) knows the difference: without FMODE_NOWAIT it is EOPNOTSUPP. What
-// cannot be read is taken to block; that costs a hand-over to a kernel thread.
-func mayBlock(fd, flags int) bool {
-	if flags&unix.O_NONBLOCK != 0 || flags&unix.O_ACCMODE == unix.O_WRONLY {
-		return true
+// cannot be read is taken to block; that costs a hand-over to a kernel thread. The
+// caller holds a reference.
+func (f *File) mayBlock() bool {
+	if known := f.blocks.Load(); known != blocksUnknown {
+		return known == blocksAtTimes
 	}
 	const beyond = 1 << 60 // the end of any file: nothing is read
 	var p [1]byte
-	_, errno := sys.ReadNowait(fd, p[:], beyond)
-	return errno == unix.EOPNOTSUPP
+	blocks := uint32(blocksNever)
+	if _, errno := sys.ReadNowait(f.fd, p[:], beyond); errno == unix.EOPNOTSUPP {
+		blocks = blocksAtTimes
+	}
+	f.blocks.Store(blocks)
+	return blocks == blocksAtTimes
 }

@@ -212,7 +212,8 @@ func (c ListenConfig) keepAlive() net.KeepAliveConfig {
 // AdoptListener turns a listener of package net into a Listener, for example
 // one made from a descriptor that systemd passed. From then on only the result
 // may be used and closed, not n. It fails, and leaves n as it was, if n has no
-// descriptor of its own; of a TLS listener, adopt the one below it.
+// descriptor of its own; of a TLS listener, adopt the one below it. With
+// BackendPortable it also fails if n has no SetDeadline.
 func (d *Driver) AdoptListener(n net.Listener) (*Listener, error) {
 	if n == nil {
 		return nil, syscall.EINVAL

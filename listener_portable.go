@@ -94,6 +94,9 @@ func (p *portableSystem) adoptListener(n net.Listener, network string, _ net.Kee
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
+	if _, ok := n.(interface{ SetDeadline(time.Time) error }); !ok { // nor could Shutdown end its Accept
+		return nil, lacks("SetDeadline", n)
+	}
 	l := &portableListener{Listener: n, network: network, system: p}
 	l.read.turn = make(chan struct{}, 1)
 	p.sockets.add(l)

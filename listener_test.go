@@ -498,6 +498,20 @@ func TestAdoptTakesWhatHasNoDescriptor(t *testing.T) {
 				t.Errorf("adopting %T that is nil succeeds", c)
 			}
 		}
+		if d.Status().Backend == eddy.BackendPortable {
+			n, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer n.Close()
+			endless := struct {
+				net.Listener
+				syscall.Conn
+			}{n, n.(syscall.Conn)}
+			if _, err := d.AdoptListener(endless); !errors.Is(err, errors.ErrUnsupported) {
+				t.Errorf("a listener whose Accept nothing ends is adopted: %v", err)
+			}
+		}
 		if _, err := d.AdoptListener(nil); err == nil {
 			t.Error("adopting no listener succeeds")
 		}

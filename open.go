@@ -55,5 +55,5 @@ func offloadOpen(d *Driver, o opening, s *stops) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.newFileWith(f, o.flag), nil
+	return d.newFile(f, o.flag), nil
 }

@@ -77,7 +77,7 @@ func (d *Driver) newFileOf(fd int, o opening) (*File, error) {
 		unblocks = false
 		_ = unix.SetNonblock(fd, false) // as it was
 	}
-	f := d.newFile(std)
+	f := d.newFile(std, o.flag)
 	f.unblocks = unblocks
 	return f, nil
 }

@@ -110,16 +110,22 @@ func (s *shifters) round(g int) error {
 	}
 	off := int64(first * blockSize)
 	half := len(p) / 2
-	if n, err := s.file.WriteAt(p[:half], off); n != half || err != nil {
-		return fmt.Errorf("WriteAt: %d, %w", n, err)
+	ways := []func(p []byte, off int64) (int, error){
+		s.file.WriteAt,
+		func(p []byte, off int64) (int, error) { return s.file.WriteAtContext(ctx, p, off) },
+		func(p []byte, off int64) (int, error) { return s.writeBatch(context.Background(), p, off) },
+		func(p []byte, off int64) (int, error) { return s.writeBatch(ctx, p, off) },
 	}
-	if n, err := s.file.WriteAtContext(ctx, p[half:], off+int64(half)); n != half || err != nil {
-		return fmt.Errorf("WriteAtContext: %d, %w", n, err)
+	for i := range 2 {
+		way := (int(version)*2 + i) % len(ways)
+		if n, err := ways[way](p[i*half:][:half], off+int64(i*half)); n != half || err != nil {
+			return fmt.Errorf("way %d to write: %d, %w", way, n, err)
+		}
 	}
 	for way, read := range []func(q []byte) (int, error){
 		func(q []byte) (int, error) { return s.file.ReadAt(q, off) },
 		func(q []byte) (int, error) { return s.file.ReadAtContext(ctx, q, off) },
-		func(q []byte) (int, error) { return s.batch(s.t.Context(), q, off) },
+		func(q []byte) (int, error) { return s.batch(context.Background(), q, off) },
 		func(q []byte) (int, error) { return s.batch(ctx, q, off) },
 	} {
 		q := aligned(len(p))
@@ -136,6 +142,18 @@ func (s *shifters) round(g int) error {
 		return fmt.Errorf("ReadAt: %d, %w", n, err)
 	}
 	return checkBlock(q, still)
+}
+
+func (s *shifters) writeBatch(ctx context.Context, p []byte, off int64) (n int, err error) {
+	var writes []eddy.BatchWrite
+	for at := 0; at < len(p); at += blockSize {
+		writes = append(writes, eddy.BatchWrite{Buf: p[at:][:blockSize], Off: off + int64(at)})
+	}
+	err = s.file.WriteBatch(ctx, writes)
+	for _, w := range writes {
+		n += w.N
+	}
+	return n, err
 }
 
 func (s *shifters) batch(ctx context.Context, q []byte, off int64) (n int, err error) {

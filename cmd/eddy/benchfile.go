@@ -85,7 +85,7 @@ Exit codes: 0 measured; 1 it failed; 2 the command line was wrong; 129 SIGHUP;
 	f.IntVar(&flags.procs, "procs", 0, "GOMAXPROCS of both sides; 0 is the machine's")
 	f.IntVar(&flags.busy, "busy", 0, "goroutines that compute in bursts of 2 ms meanwhile")
 	f.IntVar(&flags.fsync, "fsync", 0, "goroutines that write 1 MiB and fsync meanwhile")
-	f.BoolVar(&flags.context, "context", false, "eddy uses ReadAtContext with a context that can be cancelled")
+	f.BoolVar(&flags.context, "context", false, "eddy is given a context that can be cancelled (ReadAtContext, WriteAtContext)")
 	f.BoolVar(&flags.write, "write", false, "write instead of read (on a FILE of yours only with --overwrite)")
 	f.BoolVar(&flags.overwrite, "overwrite", false, "let --write destroy what is in FILE")
 	f.StringVar(&flags.size, "size", "1GiB", "`size` of the file that is made (MiB, GiB)")
@@ -186,7 +186,7 @@ func runBenchFile(cmd *cobra.Command, flags *benchFileFlags, args []string) (err
 // prepareFile takes the named file or makes one.
 func prepareFile(ctx context.Context, stderr io.Writer, flags *benchFileFlags, args []string, size int64) (*filebench.TestFile, error) {
 	if len(args) == 0 {
-		fmt.Fprintf(stderr, "making a file of %s to read from...\n", byteSize(size))
+		fmt.Fprintf(stderr, "making a file of %s ...\n", byteSize(size))
 		return filebench.MakeFile(ctx, workDirectories(), size)
 	}
 	file, err := filebench.UseFile(args[0])
@@ -219,6 +219,9 @@ func (f *benchFileFlags) plan(ctx context.Context, stderr io.Writer, file *fileb
 	}
 	if file.Made && !file.Direct && !f.cached {
 		fmt.Fprintf(stderr, "%s under %q has no O_DIRECT: reading through the page cache, where a ring gains nothing\n", file.System, file.Path)
+	}
+	if blocks := file.Size / filebench.BlockSize; f.write && int64(f.batch) > blocks { // each is written once in a batch
+		return nil, usagef("--batch %d: the file has %s", f.batch, count(int(blocks), "block"))
 	}
 	if f.cached {
 		if err := file.Warm(ctx); err != nil {

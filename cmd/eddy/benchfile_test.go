@@ -111,10 +111,17 @@ func TestBenchDestroysAUsersFile(t *testing.T) {
 	}
 }
 
+// TestBatchIsSmallerThanItSays: a batch has no block twice.
+func TestBatchIsSmallerThanItSays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tagged")
+	tagged(t, path, 1<<20)
+	wantText(t, eddyCommand(t, exitUsage, append(quick, "--write", "--batch=257", path)...).stderr, "--batch 257", "256 blocks")
+}
+
 func TestBenchWritesWrongBlocks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tagged")
 	tagged(t, path, 1<<20)
-	for _, extra := range []string{"--context", "--cached", "--batch=8", "--batch=1000", "--batch=8 --context"} {
+	for _, extra := range []string{"--context", "--cached", "--batch=8", "--batch=256", "--batch=8 --context"} {
 		benchJSON(t, append(strings.Fields(extra), "--write", path)...)
 		if r := benchJSON(t, path); !r.File.Tagged {
 			t.Fatalf("after --write %s the blocks do not carry their numbers any more", extra)

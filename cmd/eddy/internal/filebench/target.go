@@ -142,13 +142,13 @@ func (t *target) batchContext(work Work) context.Context {
 // is written there.
 func (t *target) newWriteBatch(work Work, random *rand.Rand, blocks uint64) step {
 	ctx := t.batchContext(work)
-	writes := make([]eddy.BatchWrite, min(uint64(work.Batch), blocks))
-	memory := alignedBuffer(len(writes) * BlockSize)
+	writes := make([]eddy.BatchWrite, work.Batch)
+	memory := alignedBuffer(work.Batch * BlockSize)
 	fillBlock(memory, random)
 	for i := range writes {
 		writes[i].Buf = memory[i*BlockSize : (i+1)*BlockSize : (i+1)*BlockSize]
 	}
-	share := blocks / uint64(len(writes)) // each write has blocks of its own
+	share := blocks / uint64(work.Batch) // each write has blocks of its own
 	return func() (int64, error) {
 		for i := range writes {
 			block := uint64(i)*share + random.Uint64N(share)

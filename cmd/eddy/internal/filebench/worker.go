@@ -97,7 +97,9 @@ func (w *worker) run(m *meter) {
 		switch m.phase.Load() {
 		case phaseCounting:
 			w.ops += blocks
-			w.record(int64(now-last), blocks)
+			if w.record(int64(now-last), blocks) {
+				now = time.Since(m.base) // that has taken its time, too
+			}
 		case phaseOver:
 			// Too late for the rate, but a latency all the same: the slowest operations are those that end last.
 			w.record(int64(now-last), blocks)
@@ -107,11 +109,14 @@ func (w *worker) run(m *meter) {
 	}
 }
 
-func (w *worker) record(latency, blocks int64) {
+// record notes an operation, and tells whether it has passed on all that were noted.
+func (w *worker) record(latency, blocks int64) (flushed bool) {
 	w.observed[w.pending] = observation{latency, blocks}
-	if w.pending++; w.pending == len(w.observed) {
-		w.flush()
+	if w.pending++; w.pending < len(w.observed) {
+		return false
 	}
+	w.flush()
+	return true
 }
 
 func (w *worker) flush() {
