@@ -56,16 +56,16 @@ func TestBatchOfCopiesGoesToTheRing(t *testing.T) {
 	}
 }
 
-// Eight threads that write to a device are faster than a ring.
+// Seven threads that write to a device are faster than a ring.
 func TestFewWritersGoToTheRing(t *testing.T) {
 	if runtime.GOMAXPROCS(0) == 1 {
 		t.Skip("SKIPPED: on one processor the ring is the faster way")
 	}
 	t.Setenv("EDDY_BACKEND", "")
 	d := newDriver(t, eddy.Config{})
-	f, _ := openDirect(t, d, pattern(8*blockSize))
+	f, _ := openDirect(t, d, pattern(7*blockSize))
 	var writers sync.WaitGroup
-	for i := range int64(8) {
+	for i := range int64(7) {
 		writers.Go(func() {
 			p := aligned(blockSize)
 			for range 100 {

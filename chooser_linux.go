@@ -23,8 +23,8 @@ const (
 )
 
 // chooser picks the path of each operation. There is one for each kind of
-// transfer: a few writes that are plain calls must not spoil a trial of reads,
-// nor what is measured of them. While few are under way it is the
+// transfer, and another for those that may be abandoned: a few writes that are
+// plain calls must not spoil a trial of reads, nor what is measured of them. While few are under way it is the
 // direct one, by a count. While many are, it is the ring unless measurement has
 // shown that the direct path is faster at this moment:
 //
@@ -147,16 +147,15 @@ const (
 	pauseLast  = 4 * time.Second
 )
 
-// init sets the thresholds for a number of processors, and whom to ask how much
+// init sets the thresholds, with how many are few, and whom to ask how much
 // of them the process has used.
-func (c *chooser) init(k transferKind, procs int, used func() time.Duration) {
-	c.few, c.bound, c.trial = fewOf(k, procs), 128, int32(procs)+1
+func (c *chooser) init(few int32, procs int, used func() time.Duration) {
+	c.few, c.bound, c.trial = few, 128, int32(procs)+1
 	c.clock, c.used, c.procs = sinceStart, used, procs
 }
 
-// fewOf is how many of a kind are few. A write takes a device longer than a read:
-// up to about a hundred at once plain calls do more of them, at twice the cost, so
-// the limit is how many threads they are worth. On a single processor the ring is
+// fewOf is how many of a kind are few. Writes take many a device longer than reads,
+// so that plain calls keep up for longer (docs/architecture.md). On a single processor the ring is
 // submitted to and reaped on that processor, without a thread to switch to, and
 // pays from two operations up.
 func fewOf(k transferKind, procs int) int32 {
@@ -164,14 +163,18 @@ func fewOf(k transferKind, procs int) int32 {
 	case procs == 1:
 		return 1
 	case k == kindWrite:
-		return 16
+		return 8
 	default:
 		return 5
 	}
 }
 
+// fewHolds is how many transfers that may be abandoned are few.
+func fewHolds(procs int) int32 { return fewOf(kindRead, procs) }
+
 // ticket is one operation's choice, to be handed back with done.
 type ticket struct {
+	by    *chooser
 	path  path
 	timed bool   // step, or observe, is wanted
 	probe bool   // it is a probe
@@ -185,9 +188,9 @@ func (c *chooser) begin() ticket {
 	crowd += (n*crowdUnit - crowd) / crowdStep
 	c.crowd.Store(crowd) // a lost update is one operation's weight
 	if crowd <= c.few*crowdUnit+crowdUnit/2 {
-		return c.take(ticket{path: pathDirect})
+		return c.take(ticket{by: c, path: pathDirect})
 	}
-	t := ticket{turn: c.phase.Load()}
+	t := ticket{by: c, turn: c.phase.Load()}
 	p := phase(t.turn & phaseMask)
 	if p == onDirect && c.probe.Load() && c.probe.CompareAndSwap(true, false) {
 		t.path, t.timed, t.probe = pathRing, true, true

@@ -22,7 +22,7 @@ type fakeDisk struct {
 func newFakeDisk(procs, callers int) *fakeDisk {
 	d := &fakeDisk{callers: callers}
 	d.load = 1
-	d.init(kindRead, procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
+	d.init(fewOf(kindRead, procs), procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
 	d.clock = func() time.Duration { return d.now }
 	return d
 }
@@ -185,27 +185,32 @@ func TestEveryTicketIsCountedOut(t *testing.T) {
 // The ring takes a few writes longer than plain calls do, and a few reads not.
 func TestFewOperationsTakeTheSlowerPath(t *testing.T) {
 	for _, c := range []struct {
-		procs  int
-		kind   transferKind
-		others int // under way
-		want   path
+		procs       int
+		kind        transferKind
+		abandonable bool
+		others      int // under way
+		want        path
 	}{
-		{2, kindRead, 4, pathDirect}, {2, kindRead, 6, pathRing},
-		{2, kindWrite, 15, pathDirect}, {2, kindWrite, 17, pathRing},
-		{2, kindSync, 4, pathDirect}, {2, kindSync, 6, pathRing},
-		{1, kindRead, 0, pathDirect}, {1, kindRead, 2, pathRing},
-		{1, kindWrite, 0, pathDirect}, {1, kindWrite, 2, pathRing},
+		{2, kindRead, false, 4, pathDirect}, {2, kindRead, false, 6, pathRing},
+		{2, kindWrite, false, 7, pathDirect}, {2, kindWrite, false, 9, pathRing},
+		{2, kindWrite, true, 4, pathDirect}, {2, kindWrite, true, 6, pathRing},
+		{2, kindSync, true, 4, pathDirect}, {2, kindSync, true, 6, pathRing},
+		{1, kindRead, false, 0, pathDirect}, {1, kindRead, false, 2, pathRing},
+		{1, kindWrite, false, 0, pathDirect}, {1, kindWrite, false, 2, pathRing},
+		{1, kindWrite, true, 0, pathDirect}, {1, kindWrite, true, 2, pathRing},
 	} {
 		var e ringEngine
 		e.initChoosers(c.procs, func() time.Duration { return 0 })
-		for k := range e.choosers { // of all the other kinds there are many
-			for range 100 {
-				if transferKind(k) != c.kind {
-					e.choosers[k].begin()
+		ch := e.chooser(c.kind, c.abandonable)
+		for k := range transferKind(kinds) { // of all others there are many
+			for _, abandonable := range []bool{false, true} {
+				for range 100 {
+					if other := e.chooser(k, abandonable); other != ch {
+						other.begin()
+					}
 				}
 			}
 		}
-		ch := &e.choosers[c.kind]
 		for range c.others {
 			ch.begin()
 		}
@@ -216,7 +221,7 @@ func TestFewOperationsTakeTheSlowerPath(t *testing.T) {
 			ch.done(ticket)
 		}
 		if got != c.want {
-			t.Errorf("%d processors, a %v beside %d others: path %d, want %d", c.procs, c.kind, c.others, got, c.want)
+			t.Errorf("%d processors, a %v (abandonable: %v) beside %d others: path %d, want %d", c.procs, c.kind, c.abandonable, c.others, got, c.want)
 		}
 	}
 }

@@ -51,8 +51,8 @@ func call(t transfer) (n int, err error) {
 // system call where it is not.
 type ringEngine struct {
 	handle   *driver.Handle
-	choosers [kinds]chooser // by transferKind
-	forced   bool           // the ring and nothing else
+	choosers [2][kinds]chooser // by whether the caller may leave, and by transferKind
+	forced   bool              // the ring and nothing else
 
 	off atomic.Bool // DisableRing was called; read before each request
 
@@ -66,19 +66,30 @@ func newRingEngine(h *driver.Handle, forced bool) *ringEngine {
 }
 
 func (e *ringEngine) initChoosers(procs int, used func() time.Duration) {
-	for k := range e.choosers {
-		e.choosers[k].init(transferKind(k), procs, used)
+	for k := range transferKind(kinds) {
+		e.chooser(k, false).init(fewOf(k, procs), procs, used)
+		e.chooser(k, true).init(fewHolds(procs), procs, used)
 	}
+}
+
+// chooser is that of a kind of transfers, which may be abandoned or not.
+func (e *ringEngine) chooser(k transferKind, abandonable bool) *chooser {
+	if abandonable {
+		return &e.choosers[1][k]
+	}
+	return &e.choosers[0][k]
 }
 
 func (e *ringEngine) metrics(m *Metrics) {
 	m.Direct = e.directs.Load()
 	m.Ring = e.rings.Load()
-	for k := range e.choosers {
-		c := &e.choosers[k]
-		m.Trials += c.trials.Load()
-		m.Flips += c.flips.Load()
-		m.Saturated = m.Saturated || c.now() == onDirect
+	for i := range e.choosers {
+		for k := range e.choosers[i] {
+			c := &e.choosers[i][k]
+			m.Trials += c.trials.Load()
+			m.Flips += c.flips.Load()
+			m.Saturated = m.Saturated || c.now() == onDirect
+		}
 	}
 }
 
@@ -107,7 +118,7 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		e.directs.Add(1)
 		return call(t)
 	}
-	choose := &e.choosers[t.kind]
+	choose := e.chooser(t.kind, false)
 	ticket := choose.begin()
 	defer choose.done(ticket)
 	if (e.forced || ticket.path == pathRing) && e.usable(t.kind) {
@@ -132,7 +143,7 @@ func (e *ringEngine) onRing(t transfer, ticket ticket) (int, error) {
 		return 0, err
 	}
 	r.Wait()
-	e.observe(t.kind, r, ticket)
+	r.observe(ticket)
 	return e.collect(t, r)
 }
 
@@ -161,10 +172,10 @@ func (e *ringEngine) wait(o *driver.Op, s *stops) error {
 }
 
 // observe tells the chooser what a completed request has taken.
-func (e *ringEngine) observe(k transferKind, r *request, ticket ticket) {
+func (r *request) observe(ticket ticket) {
 	if ticket.timed {
 		added, whole := r.Delay()
-		e.choosers[k].observe(ticket, added, whole)
+		ticket.by.observe(ticket, added, whole)
 	}
 }
 
@@ -249,7 +260,7 @@ func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 	if t.off == atCursor || !e.usable(t.kind) {
 		return plainEngine{}.abandonable(t, s)
 	}
-	choose := &e.choosers[t.kind]
+	choose := e.chooser(t.kind, true)
 	ticket := choose.begin()
 	defer choose.done(ticket)
 	n, err := e.onRingOwned(t, ticket, s)
@@ -276,7 +287,7 @@ func (e *ringEngine) onRingOwned(t transfer, ticket ticket, s *stops) (int, erro
 		t.file.d.metrics.abandoned.Add(1)
 		return 0, err
 	}
-	e.observe(t.kind, r, ticket)
+	r.observe(ticket)
 	return e.collect(t, r)
 }
 
