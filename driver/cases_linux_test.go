@@ -265,6 +265,68 @@ func noEnter() error {
 	return nil
 }
 
+func init() {
+	children["no enter in flight"] = noEnterInFlight
+}
+
+// What is in flight when a sandbox forbids to enter the kernel cannot be heard of
+// any more. It must not be waited for.
+func TestSandboxThatComesLateHangsRequests(t *testing.T) {
+	needMode(t, driver.SubmitThread)
+	runChild(t, "no enter in flight")
+}
+
+func noEnterInFlight() error {
+	d, err := driver.New(driver.Config{Submit: driver.SubmitThread})
+	if err != nil {
+		return err
+	}
+	h := d.Handle()
+	if ok, err := h.CheckAndInit(uring.OpNop); !ok || err != nil {
+		return fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
+	}
+	var fds [2][2]int
+	var ops [2]*driver.Op
+	for i := range ops {
+		if err := unix.Pipe2(fds[i][:], unix.O_CLOEXEC); err != nil {
+			return err
+		}
+		ops[i] = prepRead(new(driver.Op), fds[i][0], make([]byte, 1))
+		if err := h.RegisterOp(ops[i]); err != nil {
+			return err
+		}
+	}
+	for h.Metrics().Submitted < 3 || h.Metrics().Enters < 3 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(20 * time.Millisecond) // it sleeps in the kernel
+	if err := seccomptest.Deny(syscall.EPERM, unix.SYS_IO_URING_ENTER); err != nil {
+		return err
+	}
+	for i, o := range ops { // the first ends that sleep, and there is no other
+		if _, err := unix.Write(fds[i][1], []byte{1}); err != nil {
+			return err
+		}
+		if o.Park() && !arrives(o.Done()) {
+			return fmt.Errorf("read %d was never completed", i)
+		}
+		time.Sleep(20 * time.Millisecond) // it has found out
+	}
+	if res, _ := ops[0].Result(); res != 1 {
+		return fmt.Errorf("result %d of what had ended by then", res)
+	}
+	if res, _ := ops[1].Result(); res != -int32(unix.EBADR) {
+		return fmt.Errorf("result %d, want that of ErrLost", res)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var stuck *driver.ShutdownError
+	if err := d.Shutdown(ctx); !errors.As(err, &stuck) || len(stuck.Stuck) != 1 {
+		return fmt.Errorf("Shutdown does not name what the kernel has: %w", err)
+	}
+	return nil
+}
+
 // The same during a shutdown that has something to wait for.
 func TestShutdownSpinsWhereItMayNotEnter(t *testing.T) {
 	leaktest.Check(t)

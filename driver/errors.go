@@ -15,7 +15,9 @@ var (
 	ErrNoRing = fmt.Errorf("eddy: io_uring is not in use: %w", errors.ErrUnsupported)
 
 	// ErrLost is what a request gets whose completion the kernel says it lost
-	// (EBADR, io_uring_enter(2)). Its memory stays with the kernel for good.
+	// (EBADR, io_uring_enter(2)), or does not let the driver ask for any more, since
+	// a sandbox has come (seccomp(2)) and a second has passed. Its memory stays with
+	// the kernel for good.
 	ErrLost = errors.New("eddy: the kernel lost the completion of this request")
 )
 

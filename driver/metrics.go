@@ -18,7 +18,7 @@ type Metrics struct {
 	Rejected    uint64 // requests that io_uring_enter(2) itself refused
 	StaleCQEs   uint64 // completions for a request that has ended before
 	Overflows   uint64 // times the completion queue overflowed and was flushed
-	Lost        uint64 // times the kernel said EBADR
+	Lost        uint64 // times the requests in flight got ErrLost
 	Disposed    uint64 // descriptors closed because nobody claimed them
 	Enters      uint64 // io_uring_enter(2) calls
 	Wakeups     uint64 // times the submitting thread had to be woken

@@ -28,14 +28,15 @@ import (
 //	&shut      has ended                is refused
 //	other      awake                    joins the requests already there
 type thread struct {
-	head    atomicPointer[Op]
-	asleep  Op
-	shut    Op
-	wakefd  *sys.FD // an eventfd; pushers use it while a shutdown closes it
-	closing atomicPointer[closing]
-	context UringContext
-	once    sync.Once
-	ended   chan struct{} // closed when the thread has left its loop
+	head      atomicPointer[Op]
+	asleep    Op
+	shut      Op
+	wakefd    *sys.FD // an eventfd; pushers use it while a shutdown closes it
+	closing   atomicPointer[closing]
+	context   UringContext
+	forbidden time.Duration // since when it may not wait, by now(); 0 if it may
+	once      sync.Once
+	ended     chan struct{} // closed when the thread has left its loop
 }
 
 // closing is a shutdown that the thread has been asked for.
@@ -188,10 +189,36 @@ func (t *thread) sleep() {
 	if !t.head.CompareAndSwap(nil, &t.asleep) {
 		return // a request has come in
 	}
-	if t.context.wait(1, timeout) != nil {
-		backOff(patient) // a sandbox forbids it by now, for one
+	if err := t.context.wait(1, timeout); err != nil {
+		backOff(patient)
+		t.despair(err)
 	}
 	t.head.CompareAndSwap(&t.asleep, nil)
+}
+
+// despairAfter is how long the thread hopes to be let into the kernel again.
+const despairAfter = time.Second
+
+// despair fails what is in flight if a sandbox has come and forbids to wait for
+// it: completions of this ring are posted by who enters and by nobody else, so
+// that none would ever be heard of.
+func (t *thread) despair(cause error) {
+	u := &t.context
+	switch at := now(); {
+	case u.drained() || !forbids(cause):
+		t.forbidden = 0
+	case t.forbidden == 0:
+		t.forbidden = at
+	case at-t.forbidden > despairAfter:
+		t.forbidden = 0
+		u.abandonAll()
+		wake(u.takeWoken())
+	}
+}
+
+// forbids tells whether an error of io_uring_enter(2) is a sandbox's, which stays.
+func forbids(err error) bool {
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.ENOSYS)
 }
 
 // push puts the request on the stack, and wakes the thread if it sleeps.
@@ -277,7 +304,7 @@ func (t *thread) close(c *closing) bool {
 	}
 	switch {
 	case u.drained():
-		u.close(true)
+		c.stuck = u.close(true)
 	case c.ctx.Err() != nil:
 		// A last look, for what the kernel has finished since the wait: it was
 		// in time, and nobody would look again.
