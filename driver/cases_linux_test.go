@@ -218,33 +218,43 @@ func TestSubmitThreadSpinsWhereItMayNotEnter(t *testing.T) {
 	runChild(t, "no enter")
 }
 
-func noEnter() error {
-	d, err := driver.New(driver.Config{Submit: driver.SubmitThread})
-	if err != nil {
-		return err
+// confined is a driver with reads of pipes in flight and a submit thread that sleeps
+// in the kernel, and may not enter it again.
+func confined(reads int) (d *driver.Driver, ops []*driver.Op, ends []int, err error) {
+	if d, err = driver.New(driver.Config{Submit: driver.SubmitThread}); err != nil {
+		return nil, nil, nil, err
 	}
 	h := d.Handle()
 	if ok, err := h.CheckAndInit(uring.OpNop); !ok || err != nil {
-		return fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
+		return nil, nil, nil, fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
 	}
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return err
+	for range reads {
+		var fds [2]int
+		if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+			return nil, nil, nil, err
+		}
+		o := prepRead(new(driver.Op), fds[0], make([]byte, 1))
+		if err := h.RegisterOp(o); err != nil {
+			return nil, nil, nil, err
+		}
+		ops, ends = append(ops, o), append(ends, fds[1])
 	}
-	o := prepRead(new(driver.Op), fds[0], make([]byte, 1))
-	if err := h.RegisterOp(o); err != nil {
-		return err
-	}
-	// The thread has passed it on, and sleeps in the kernel, or it will find
+	// The thread has passed them on, and sleeps in the kernel, or it will find
 	// out sooner.
-	for h.Metrics().Submitted < 2 || h.Metrics().Enters < 3 {
+	for h.Metrics().Submitted < uint64(1+reads) || h.Metrics().Enters < 3 {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(20 * time.Millisecond)
-	if err := seccomptest.Deny(syscall.EPERM, unix.SYS_IO_URING_ENTER); err != nil {
+	return d, ops, ends, seccomptest.Deny(syscall.EPERM, unix.SYS_IO_URING_ENTER)
+}
+
+func noEnter() error {
+	d, ops, ends, err := confined(1)
+	if err != nil {
 		return err
 	}
-	if _, err := unix.Write(fds[1], []byte{1}); err != nil { // ends that sleep
+	h, o := d.Handle(), ops[0]
+	if _, err := unix.Write(ends[0], []byte{1}); err != nil { // ends that sleep
 		return err
 	}
 	if o.Park() && !arrives(o.Done()) {
@@ -277,34 +287,12 @@ func TestSandboxThatComesLateHangsRequests(t *testing.T) {
 }
 
 func noEnterInFlight() error {
-	d, err := driver.New(driver.Config{Submit: driver.SubmitThread})
+	d, ops, ends, err := confined(2)
 	if err != nil {
 		return err
 	}
-	h := d.Handle()
-	if ok, err := h.CheckAndInit(uring.OpNop); !ok || err != nil {
-		return fmt.Errorf("no ring: %v, %w, %+v", ok, err, h.Fallbacks())
-	}
-	var fds [2][2]int
-	var ops [2]*driver.Op
-	for i := range ops {
-		if err := unix.Pipe2(fds[i][:], unix.O_CLOEXEC); err != nil {
-			return err
-		}
-		ops[i] = prepRead(new(driver.Op), fds[i][0], make([]byte, 1))
-		if err := h.RegisterOp(ops[i]); err != nil {
-			return err
-		}
-	}
-	for h.Metrics().Submitted < 3 || h.Metrics().Enters < 3 {
-		time.Sleep(time.Millisecond)
-	}
-	time.Sleep(20 * time.Millisecond) // it sleeps in the kernel
-	if err := seccomptest.Deny(syscall.EPERM, unix.SYS_IO_URING_ENTER); err != nil {
-		return err
-	}
 	for i, o := range ops { // the first ends that sleep, and there is no other
-		if _, err := unix.Write(fds[i][1], []byte{1}); err != nil {
+		if _, err := unix.Write(ends[i], []byte{1}); err != nil {
 			return err
 		}
 		if o.Park() && !arrives(o.Done()) {
