@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/eddyio/eddy/driver"
-	"github.com/eddyio/eddy/internal/sys"
 )
 
 // submission is the requests of a batch, each with the piece it is for.
@@ -74,22 +73,15 @@ func (e *ringEngine) perform(b *batch, sub *submission, s *stops) {
 
 // add prepares a transfer, on memory of the driver's if the caller may leave.
 func (sub *submission) add(t transfer, p *piece, owned bool) {
-	t.p = t.p[:min(len(t.p), maxTransfer)]
-	var own *buffer
+	var r *request
 	if owned {
 		t.p = t.p[:min(len(t.p), maxOwned)]
-		own = lease(t)
-		sub.lent += len(own.whole)
-		t.p = own.bytes
-		t.file.d.metrics.owned.Add(1)
-	} else if t.kind == kindWrite {
-		sys.KernelReads(t.p)
+		r = owning(t)
+		sub.lent += len(r.own.whole)
+	} else {
+		t.p = t.p[:min(len(t.p), maxTransfer)]
+		r = borrowing(t)
 	}
-	r := newRequest(t)
-	if own != nil {
-		r.own, r.Hold = own, own
-	}
-	r.OwnBytes(t.p)
 	sub.requests = append(sub.requests, r)
 	sub.ops = append(sub.ops, &r.Op)
 	sub.pieces = append(sub.pieces, p)

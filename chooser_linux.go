@@ -24,9 +24,10 @@ const (
 
 // chooser picks the path of each operation. There is one for each kind of
 // transfer, and another for those that may be abandoned: a few writes that are
-// plain calls must not spoil a trial of reads, nor what is measured of them. While few are under way it is the
-// direct one, by a count. While many are, it is the ring unless measurement has
-// shown that the direct path is faster at this moment:
+// plain calls must not spoil a trial of reads, nor what is measured of them.
+// While few are under way the path is the direct one, by a count. While many are,
+// it is the ring unless measurement has shown that the direct path is faster at
+// this moment:
 //
 //	phase        path    until                                  then
 //	-----------  ------  -------------------------------------  --------------
@@ -147,30 +148,28 @@ const (
 	pauseLast  = 4 * time.Second
 )
 
-// init sets the thresholds, with how many are few, and whom to ask how much
-// of them the process has used.
+// init sets the thresholds, with how many are few, for a number of processors,
+// and whom to ask how much of them the process has used.
 func (c *chooser) init(few int32, procs int, used func() time.Duration) {
 	c.few, c.bound, c.trial = few, 128, int32(procs)+1
 	c.clock, c.used, c.procs = sinceStart, used, procs
 }
 
-// fewOf is how many of a kind are few. Writes take many a device longer than reads,
-// so that plain calls keep up for longer (docs/architecture.md). On a single processor the ring is
+// fewOf is how many of a kind are few. Writes take many a device longer than
+// reads, so that plain calls keep up for longer, but not the holds of those that
+// may be abandoned (docs/architecture.md). On a single processor the ring is
 // submitted to and reaped on that processor, without a thread to switch to, and
 // pays from two operations up.
-func fewOf(k transferKind, procs int) int32 {
+func fewOf(k transferKind, abandonable bool, procs int) int32 {
 	switch {
 	case procs == 1:
 		return 1
-	case k == kindWrite:
+	case k == kindWrite && !abandonable:
 		return 8
 	default:
 		return 5
 	}
 }
-
-// fewHolds is how many transfers that may be abandoned are few.
-func fewHolds(procs int) int32 { return fewOf(kindRead, procs) }
 
 // ticket is one operation's choice, to be handed back with done.
 type ticket struct {

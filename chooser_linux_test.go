@@ -22,7 +22,7 @@ type fakeDisk struct {
 func newFakeDisk(procs, callers int) *fakeDisk {
 	d := &fakeDisk{callers: callers}
 	d.load = 1
-	d.init(fewOf(kindRead, procs), procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
+	d.init(fewOf(kindRead, false, procs), procs, func() time.Duration { return time.Duration(float64(d.now) * d.load * float64(procs)) })
 	d.clock = func() time.Duration { return d.now }
 	return d
 }

@@ -67,8 +67,9 @@ func newRingEngine(h *driver.Handle, forced bool) *ringEngine {
 
 func (e *ringEngine) initChoosers(procs int, used func() time.Duration) {
 	for k := range transferKind(kinds) {
-		e.chooser(k, false).init(fewOf(k, procs), procs, used)
-		e.chooser(k, true).init(fewHolds(procs), procs, used)
+		for _, abandonable := range []bool{false, true} {
+			e.chooser(k, abandonable).init(fewOf(k, abandonable, procs), procs, used)
+		}
 	}
 }
 
@@ -118,9 +119,8 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 		e.directs.Add(1)
 		return call(t)
 	}
-	choose := e.chooser(t.kind, false)
-	ticket := choose.begin()
-	defer choose.done(ticket)
+	ticket := e.chooser(t.kind, false).begin()
+	defer ticket.by.done(ticket)
 	if (e.forced || ticket.path == pathRing) && e.usable(t.kind) {
 		if n, err := e.onRing(t, ticket); err != errNotOnRing {
 			e.rings.Add(1)
@@ -133,12 +133,8 @@ func (e *ringEngine) transfer(t transfer) (int, error) {
 
 // onRing does the transfer with the caller's memory.
 func (e *ringEngine) onRing(t transfer, ticket ticket) (int, error) {
-	r := newRequest(t)
+	r := borrowing(t)
 	r.Timed = ticket.timed
-	r.OwnBytes(t.p)
-	if t.kind == kindWrite {
-		sys.KernelReads(t.p)
-	}
 	if err := e.register(&r.Op); err != nil {
 		return 0, err
 	}
@@ -246,6 +242,27 @@ func newRequest(t transfer) *request {
 	return r
 }
 
+// borrowing prepares a transfer with the caller's memory.
+func borrowing(t transfer) *request {
+	r := newRequest(t)
+	r.OwnBytes(t.p)
+	if t.kind == kindWrite {
+		sys.KernelReads(t.p)
+	}
+	return r
+}
+
+// owning prepares a transfer with memory of the driver's.
+func owning(t transfer) *request {
+	own := lease(t)
+	t.p = own.bytes
+	r := newRequest(t)
+	r.own, r.Hold = own, own
+	r.OwnBytes(t.p)
+	t.file.d.metrics.owned.Add(1)
+	return r
+}
+
 // holdPatience is how long a caller that may have to leave waits in the kernel
 // before it looks whether it has to, and parks.
 const holdPatience = 5 * time.Millisecond
@@ -260,9 +277,8 @@ func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 	if t.off == atCursor || !e.usable(t.kind) {
 		return plainEngine{}.abandonable(t, s)
 	}
-	choose := e.chooser(t.kind, true)
-	ticket := choose.begin()
-	defer choose.done(ticket)
+	ticket := e.chooser(t.kind, true).begin()
+	defer ticket.by.done(ticket)
 	n, err := e.onRingOwned(t, ticket, s)
 	if err == errNotOnRing {
 		return plainEngine{}.abandonable(t, s)
@@ -272,14 +288,8 @@ func (e *ringEngine) abandonable(t transfer, s *stops) (int, error) {
 
 // onRingOwned does the transfer with memory of the driver's.
 func (e *ringEngine) onRingOwned(t transfer, ticket ticket, s *stops) (int, error) {
-	own := lease(t)
-	u := t
-	u.p = own.bytes
-	r := newRequest(u)
-	r.own, r.Hold = own, own
+	r := owning(t)
 	r.Timed = ticket.timed
-	r.OwnBytes(own.bytes)
-	t.file.d.metrics.owned.Add(1)
 	if err := e.launch(r, ticket); err != nil {
 		return 0, err
 	}

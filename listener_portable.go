@@ -9,9 +9,15 @@ import (
 	"time"
 )
 
+// endableListener is a listener whose Accept a deadline can end.
+type endableListener interface {
+	net.Listener
+	SetDeadline(t time.Time) error
+}
+
 // portableListener is a listener of std's.
 type portableListener struct {
-	net.Listener
+	endableListener
 	network string
 	system  *portableSystem
 	down    atomic.Bool // shutdown was called
@@ -31,10 +37,10 @@ func (l *portableListener) next(ctx context.Context) (n net.Conn, err error) {
 	if ctx.Done() == nil {
 		l.read.enter()
 		defer l.read.leave()
-		return l.Listener.Accept()
+		return l.Accept()
 	}
-	_, err = l.read.until(ctx, l.setDeadline, func() (int, error) {
-		n, err = l.Listener.Accept()
+	_, err = l.read.until(ctx, l.endableListener.SetDeadline, func() (int, error) {
+		n, err = l.Accept()
 		return 0, err
 	})
 	return n, err
@@ -50,54 +56,50 @@ func (l *portableListener) named(err error) error {
 
 func (l *portableListener) Close() error {
 	l.system.sockets.remove(l)
-	return l.Listener.Close()
+	return l.endableListener.Close()
 }
 
 // shutdown implements portableSocket.
 func (l *portableListener) shutdown() {
 	l.down.Store(true)
-	l.read.shutdown(l.setDeadline)
+	l.read.shutdown(l.endableListener.SetDeadline)
 }
 
-func (l *portableListener) LocalAddr() net.Addr { return l.Listener.Addr() }
+func (l *portableListener) LocalAddr() net.Addr { return l.Addr() }
 
-func (l *portableListener) SetDeadline(t time.Time) error { return l.read.set(t, l.setDeadline) }
-
-func (l *portableListener) setDeadline(t time.Time) error {
-	if s, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
-		return s.SetDeadline(t)
-	}
-	return lacks("SetDeadline", l.Listener)
+func (l *portableListener) SetDeadline(t time.Time) error {
+	return l.read.set(t, l.endableListener.SetDeadline)
 }
 
 func (l *portableListener) file() (*os.File, error) {
-	if s, ok := l.Listener.(interface{ File() (*os.File, error) }); ok {
+	if s, ok := l.endableListener.(interface{ File() (*os.File, error) }); ok {
 		return s.File()
 	}
-	return nil, lacks("File", l.Listener)
+	return nil, lacks("File", l.endableListener)
 }
 
 func (l *portableListener) setUnlinkOnClose(on bool) {
-	if u, ok := l.Listener.(interface{ SetUnlinkOnClose(bool) }); ok { // not on Plan 9
+	if u, ok := l.endableListener.(interface{ SetUnlinkOnClose(bool) }); ok { // not on Plan 9
 		u.SetUnlinkOnClose(on)
 	}
 }
 
 func (l *portableListener) SyscallConn() (syscall.RawConn, error) {
-	if s, ok := l.Listener.(syscall.Conn); ok {
+	if s, ok := l.endableListener.(syscall.Conn); ok {
 		return s.SyscallConn()
 	}
-	return nil, lacks("SyscallConn", l.Listener)
+	return nil, lacks("SyscallConn", l.endableListener)
 }
 
 func (p *portableSystem) adoptListener(n net.Listener, network string, _ net.KeepAliveConfig) (acceptor, error) {
 	if err := adoptable(n); err != nil {
 		return nil, err
 	}
-	if _, ok := n.(interface{ SetDeadline(time.Time) error }); !ok { // nor could Shutdown end its Accept
+	endable, ok := n.(endableListener)
+	if !ok { // nor could Shutdown end its Accept
 		return nil, lacks("SetDeadline", n)
 	}
-	l := &portableListener{Listener: n, network: network, system: p}
+	l := &portableListener{endableListener: endable, network: network, system: p}
 	l.read.turn = make(chan struct{}, 1)
 	p.sockets.add(l)
 	return l, nil
