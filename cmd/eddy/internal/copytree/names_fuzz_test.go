@@ -136,7 +136,7 @@ func (c *hostile) plant() {
 		var err error
 		switch what % 4 {
 		case 0:
-			err = os.WriteFile(c.src(name), bytes.Repeat([]byte{what}, int(c.byte())*8), 0o644)
+			err = create(c.src(name), bytes.Repeat([]byte{what}, int(c.byte())*8))
 		case 1:
 			if err = os.Mkdir(c.src(name), 0o755); err == nil {
 				c.dirs = append(c.dirs, name)
@@ -149,12 +149,20 @@ func (c *hostile) plant() {
 		}
 		if err == nil {
 			c.names = append(c.names, name)
-		} else if !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrInvalid) {
-			// A file is written through a link that is there: not what is meant.
-			continue
 		}
 	}
 	c.restore()
+}
+
+// create makes a new file, and follows no link to make one elsewhere, of which
+// nobody would know.
+func create(name string, content []byte) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
 }
 
 // restore undoes what making the source may have written through its own links.
