@@ -4,6 +4,8 @@
 GO       ?= go
 # The linter is built with the toolchain in use, so that it knows the language.
 LINTER    = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# The runner of tests says last what failed, where nobody has to search for it.
+RUNNER    = gotest.tools/gotestsum@v1.13.0
 BIN       = $(CURDIR)/.bin
 PACKAGES  = ./...
 MODULES   = cmd/eddy internal/fusetest internal/peertest internal/kernels
@@ -11,7 +13,7 @@ TIMEOUT   = -timeout 10m
 # How long make soak runs.
 TIME     ?= 10m
 
-.PHONY: test build vet lint unit race backends apart stress cross command fuse more peers long explore mistakes fuzz soak kernels clean
+.PHONY: test build vet lint unit race backends apart stress cross command fuse more sysctl peers long explore mistakes fuzz soak kernels clean
 
 test: build vet lint cross unit race backends apart stress command fuse
 
@@ -40,53 +42,58 @@ cross:
 	GOARCH=arm64 $(GO) vet $(PACKAGES)
 	GOARCH=386 $(GO) vet $(PACKAGES)
 
-# counted runs tests, in the second argument's words, with a log by the name of
-# the first. Skips are counted and shown: on a machine with io_uring and root there
-# should be none but for rings that poll a device (IOPOLL), which few block devices
-# let, and the sysctl test unless EDDY_TEST_SYSCTL=1.
-define counted
-@mkdir -p $(BIN)
-$(GO) $(2) >$(BIN)/$(1).log 2>&1 || { grep -v '^=== ' $(BIN)/$(1).log | tail -n 300; exit 1; }
-@grep '^ok' $(BIN)/$(1).log
-@echo "tests skipped: $$(grep -c -e '--- SKIP' $(BIN)/$(1).log)"
-@grep -A 2 -e '--- SKIP' $(BIN)/$(1).log || true
-endef
+$(BIN)/gotestsum:
+	GOBIN=$(BIN) $(GO) install $(RUNNER)
 
-unit:
-	$(call counted,unit,test $(TIMEOUT) -v $(PACKAGES))
+# run runs the tests of a directory: a line for each package, and at the end what
+# failed and was skipped, with what it said. On a machine with io_uring and root
+# nothing should be skipped but rings that poll a device (IOPOLL), which few block
+# devices let, and the test that make sysctl runs.
+run = cd $(1) && $(BIN)/gotestsum --format pkgname --format-hide-empty-pkg --raw-command -- $(GO) test -json $(TIMEOUT)
 
-race:
-	$(GO) test $(TIMEOUT) -race -short $(PACKAGES)
+unit: $(BIN)/gotestsum
+	$(call run,.) $(PACKAGES)
+
+race: $(BIN)/gotestsum
+	$(call run,.) -race -short $(PACKAGES)
 
 # The suite runs over every backend by itself; here the environment forces each
 # in turn, as a user would.
-backends:
-	for b in uring epoll portable; do EDDY_BACKEND=$$b $(GO) test $(TIMEOUT) -count=1 -short -run 'Example|Default|Backend|Status|Files|Signals' . || exit 1; done
+backends: $(BIN)/gotestsum
+	for b in uring epoll portable; do (export EDDY_BACKEND=$$b; $(call run,.) -count=1 -short -run 'Example|Default|Backend|Status|Files|Signals' .) || exit 1; done
 
 # The suite once more, with every socket apart from its loop, as those with little
 # to do are.
 apart: export EDDY_BACKEND = epoll
 apart: export EDDY_TEST_APART = 1
-apart:
-	$(call counted,apart,test $(TIMEOUT) -v -count=1 -race -short .)
+apart: $(BIN)/gotestsum
+	$(call run,.) -count=1 -race -short .
 
 # Freed memory is overwritten at once and the collector never rests: whoever
 # keeps a pointer that nobody sees finds garbage under it. Conversions of
 # pointers are checked in the same run.
-stress:
-	GODEBUG=clobberfree=1 GOGC=1 $(GO) test $(TIMEOUT) -count=1 -short -gcflags=github.com/eddyio/eddy/...=-d=checkptr . ./driver ./uring ./poll
+stress: export GODEBUG = clobberfree=1
+stress: export GOGC = 1
+stress: $(BIN)/gotestsum
+	$(call run,.) -count=1 -short -gcflags=github.com/eddyio/eddy/...=-d=checkptr . ./driver ./uring ./poll
 
-command:
-	$(call counted,command,-C cmd/eddy test $(TIMEOUT) -v ./...)
+command: $(BIN)/gotestsum
+	$(call run,cmd/eddy) ./...
 
 # Needs root and /dev/fuse.
-fuse:
-	$(call counted,fuse,-C internal/fusetest test $(TIMEOUT) -v -count=1 ./...)
+fuse: $(BIN)/gotestsum
+	$(call run,internal/fusetest) -count=1 ./...
+
+# Changes kernel.io_uring_disabled for some milliseconds, in which nobody on the
+# machine can make a ring: by itself, on a machine that is yours.
+sysctl: export EDDY_TEST_SYSCTL = 1
+sysctl: $(BIN)/gotestsum
+	$(call run,.) -count=1 -run '^TestSysctlIsNamed$$' ./probe
 
 # Real peers: net/http, HTTP/2, WebSocket, gRPC, Redis, curl, h2load, wrk. What is
 # not installed is skipped, and says so.
-peers:
-	$(call counted,peers,-C internal/peertest test $(TIMEOUT) -v -count=1 ./...)
+peers: $(BIN)/gotestsum
+	$(call run,internal/peertest) -count=1 ./...
 
 # The full numbers: 64 connections with 256 MiB each way, 100,000 rounds of close
 # races under the race detector. About half an hour; EDDY_BACKEND=epoll make long

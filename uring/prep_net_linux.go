@@ -85,6 +85,12 @@ func (s *SQE) PrepRecv(fd int, p []byte, flags uint32) {
 // none. With multishot it goes on until a completion without CQEFMore. Len, if
 // it is set afterwards, limits each receive; before kernel 5.19 it must be set.
 // OpRecv, kernel 5.7; multishot kernel 6.0.
+//
+// Kernels up to and including 6.18.44 can lose the end of a stream under a
+// multishot receive: if it comes right behind data, the data is reported and the
+// end never is (seen with SetupSQPoll, once in thousands of times). Whoever
+// depends on the end asks poll(2) when nothing has come for a while; the receive
+// can be cancelled all the same.
 func (s *SQE) PrepRecvSelect(fd int, group uint16, flags uint32, multishot bool) {
 	s.prep(OpRecv, fd, 0, 0, 0)
 	s.Flags |= SQEBufferSelect
