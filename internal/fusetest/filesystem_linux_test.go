@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/eddyio/eddy/internal/leaktest"
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
@@ -151,6 +153,7 @@ func mount(t *testing.T) *filesystem {
 		close(f.gate)
 		s.files[name] = f
 	}
+	before := connections()
 	server, err := fs.Mount(s.dir, s, &fs.Options{MountOptions: fuse.MountOptions{DirectMountStrict: os.Getuid() == 0, MaxBackground: 512, DisableSplice: true}})
 	if err != nil {
 		t.Skipf("SKIPPED: FUSE cannot be mounted: %v", err)
@@ -183,8 +186,20 @@ func mount(t *testing.T) *filesystem {
 			<-ended
 		}
 		watchdog.Stop()
+		// go-fuse closes its descriptor a little later than it says.
+		until(t, "the connection is closed", func() bool { return connections() <= before })
 	})
 	return s
+}
+
+// connections counts the file systems that this process serves.
+func connections() (n int) {
+	for _, link := range leaktest.Fds() {
+		if link == "/dev/fuse" {
+			n++
+		}
+	}
+	return n
 }
 
 // abortion makes every request of the file system at dir fail, now and for
@@ -206,6 +221,17 @@ func abortion(dir string) func() error {
 }
 
 func (s *filesystem) path(name string) string { return filepath.Join(s.dir, name) }
+
+// workers counts the threads that the kernel has made for this process's rings.
+func workers() (n int) {
+	names, _ := filepath.Glob("/proc/self/task/*/comm")
+	for _, name := range names {
+		if comm, _ := os.ReadFile(name); strings.HasPrefix(string(comm), "iou-wrk") {
+			n++
+		}
+	}
+	return n
+}
 
 // until waits for a condition that has to come about.
 func until(t testing.TB, what string, condition func() bool) {
