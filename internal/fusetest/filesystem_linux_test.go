@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -222,15 +221,21 @@ func abortion(dir string) func() error {
 
 func (s *filesystem) path(name string) string { return filepath.Join(s.dir, name) }
 
-// workers counts the threads that the kernel has made for this process's rings.
-func workers() (n int) {
-	names, _ := filepath.Glob("/proc/self/task/*/comm")
-	for _, name := range names {
-		if comm, _ := os.ReadFile(name); strings.HasPrefix(string(comm), "iou-wrk") {
-			n++
+// awaitHung waits until n operations on the file hang, or until it gets no more.
+// Linux 6.18 now and then leaves requests that it has queued for its workers where
+// they are, though some workers are idle, until one that hangs comes back.
+func (f *file) awaitHung(t testing.TB, n int) {
+	t.Helper()
+	hung, since := int64(0), time.Now()
+	until(t, fmt.Sprintf("%d operations hang", n), func() bool {
+		if now := int64(f.hung.Load()); now != hung {
+			hung, since = now, time.Now()
 		}
+		return hung >= int64(n) || hung > 0 && time.Since(since) > 3*time.Second
+	})
+	if hung < int64(n) {
+		t.Logf("only %d of %d operations hang: the kernel has not begun the others", hung, n)
 	}
-	return n
 }
 
 // until waits for a condition that has to come about.

@@ -292,12 +292,7 @@ func TestHungReadsWedgeHealthyFiles(t *testing.T) {
 						}
 					})
 				}
-				defer func() {
-					if n := s.files["direct"].hung.Load(); t.Failed() {
-						t.Logf("%d of %d hang, with %d workers; %+v", n, hung, workers(), d.Metrics())
-					}
-				}()
-				until(t, "the reads hang", func() bool { return int(s.files["direct"].hung.Load()) >= hung })
+				s.files["direct"].awaitHung(t, hung)
 				healthy(t, d, t.TempDir(), s, hung < 64)
 				cancel()
 				wg.Wait()
@@ -389,7 +384,7 @@ func TestCloseOfAHungFileWedgesTheDriver(t *testing.T) {
 				}
 			})
 		}
-		until(t, "the reads hang", func() bool { return node.hung.Load() == 6 })
+		node.awaitHung(t, 6)
 		closed := time.Now()
 		if err := f.Close(); err != nil {
 			t.Error(err)

@@ -35,7 +35,7 @@ func TestHungDirectReadsUseUpThePaceOfDisks(t *testing.T) {
 				}
 			})
 		}
-		until(t, "reads hang", func() bool { return node.hung.Load() >= 16 })
+		node.awaitHung(t, 16)
 		time.Sleep(20 * time.Millisecond)
 		healthy(t, d, t.TempDir(), s, false)
 		cancel()
