@@ -82,6 +82,53 @@ func TestWakePollThatEndedLosesRequests(t *testing.T) {
 	}
 }
 
+// A kernel that has not made a worker is asked for one, again and again while
+// requests stay in flight; but not for those that come and go.
+func TestRequestsWithoutAWorkerWaitForEver(t *testing.T) {
+	f := newFake(t, 8)
+	r := newFakeRig(t, driver.Config{Submit: driver.SubmitThread}, f)
+	asked := func() int {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.async
+	}
+	begin, longest := time.Now(), time.Duration(0)
+	for id := uint64(1); time.Since(begin) < 2500*time.Millisecond; id++ {
+		o, start := nop(id), time.Now()
+		r.register(o)
+		f.userData(id)
+		time.Sleep(50 * time.Millisecond)
+		f.complete(id, 0, 0)
+		r.result(o)
+		longest = max(longest, time.Since(start))
+	}
+	if n := asked(); n != 0 && longest < time.Second {
+		t.Errorf("for requests of at most %v the kernel was asked for %d workers", longest, n)
+	}
+	stuck, file := nop(1<<20), nop(1<<20+1)
+	file.Entry.Fd = 1 << 30
+	r.register(stuck)
+	r.register(file)
+	f.userData(1 << 20)
+	f.userData(1<<20 + 1)
+	eventually(t, "the kernel is asked for workers of both kinds, twice", func() bool { return asked() >= 4 })
+	f.mu.Lock()
+	fds := f.asyncFd[len(f.asyncFd)-2:]
+	f.mu.Unlock()
+	if !slices.Contains(fds, 1<<30) || fds[0] == fds[1] {
+		t.Errorf("the kernel was asked for workers for the files %d", fds)
+	}
+	f.complete(1<<20, 0, 0)
+	f.complete(1<<20+1, 0, 0)
+	r.result(stuck)
+	r.result(file)
+	n := asked()
+	time.Sleep(1100 * time.Millisecond)
+	if m := asked(); m > n {
+		t.Errorf("with nothing in flight the kernel was asked for %d workers", m-n)
+	}
+}
+
 // Reads that wait for writes fill every queue there is; the writes must get
 // through all the same.
 func TestReadsThatFillTheRingKeepOutTheirWrites(t *testing.T) {

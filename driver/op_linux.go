@@ -68,6 +68,7 @@ type Op struct {
 	partial bool  // a first completion has set res; the terminal one does not
 	lost    bool  // a stand-in that keeps memory whose completion was lost
 	again   bool  // the kernel has ended it, and it waits to be submitted once more
+	seen    bool  // in flight when the thread last looked for what has stalled
 	told    bool  // a shutdown has asked the kernel to give it up
 	pausing bool  // the kernel will be asked to give it up once more, after a pause
 	misses  uint8 // how often it was not found when the kernel was asked to
@@ -150,7 +151,7 @@ func (o *Op) reset() {
 	o.asked.Store(false)
 	o.place.Store(0)
 	o.next, o.target = nil, nil
-	o.res, o.flags, o.partial, o.again = 0, 0, false, false
+	o.res, o.flags, o.partial, o.again, o.seen = 0, 0, false, false, false
 	o.told, o.pausing, o.misses, o.tries = false, false, 0, 0
 	if o.Timed {
 		o.queued, o.taken = now(), 0

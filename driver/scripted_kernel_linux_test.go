@@ -130,7 +130,7 @@ func (k *scriptedKernel) SubmitAndWait(minimum uint32, timeout time.Duration) (u
 		busy = ", having submitted"
 	}
 	if !there() {
-		if timeout < 0 {
+		if timeout < 0 || timeout == stalledAfter { // too long to be a state of its own
 			k.r.block("sleeps in the kernel"+busy, there)
 		} else {
 			k.r.pause("sleeps in the kernel, for a time" + busy)

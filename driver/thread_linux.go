@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/eddyio/eddy/internal/slab"
 	"github.com/eddyio/eddy/internal/sys"
 	"github.com/eddyio/eddy/uring"
 )
@@ -35,6 +36,7 @@ type thread struct {
 	closing   atomicPointer[closing]
 	context   UringContext
 	forbidden time.Duration // since when it may not wait, by now(); 0 if it may
+	roused    time.Duration // when rouse last looked, by now()
 	once      sync.Once
 	ended     chan struct{} // closed when the thread has left its loop
 }
@@ -183,8 +185,14 @@ func (t *thread) admit(o *Op) {
 // sleep waits in the kernel until there is a completion or a request.
 func (t *thread) sleep() {
 	timeout := time.Duration(-1)
-	if t.context.unarmed {
+	switch {
+	case t.context.unarmed:
 		timeout = time.Millisecond
+	case !t.context.drained():
+		if t.rouse() {
+			return
+		}
+		timeout = stalledAfter
 	}
 	if !t.head.CompareAndSwap(nil, &t.asleep) {
 		return // a request has come in
@@ -194,6 +202,56 @@ func (t *thread) sleep() {
 		t.despair(err)
 	}
 	t.head.CompareAndSwap(&t.asleep, nil)
+}
+
+// stalledAfter is how long requests are with the kernel before rouse does something.
+const stalledAfter = time.Second
+
+// rouse sees to it that the kernel works on requests that have been in flight for
+// long. It reports whether there is something to submit.
+//
+// The kernel's workers wake or make one another: whoever blocks sees to the next.
+// Linux 6.18 can forget to where the one it finds idle has just been woken, or is
+// about to end (io_uring/io-wq.c, create_worker_cb, io_worker_exit); others, where
+// a thread cannot be made a few times. If all that work then block for good, in a file
+// system that hangs, the requests behind them, for whatever file, wait until another
+// one is queued.
+func (t *thread) rouse() bool {
+	u, at := &t.context, now()
+	if at-t.roused < stalledAfter {
+		return false
+	}
+	t.roused = at
+	asked := 0
+	u.ops.Each(func(_ slab.Key, p **Op) bool {
+		o := *p
+		if o.seen && !o.lost && asked < mostAsked && u.pushRouse(o) {
+			asked++
+		}
+		o.seen = true
+		return true
+	})
+	return asked > 0
+}
+
+// mostAsked is for how many requests at once rouse asks: their files may have
+// different workers, which cannot be told from here.
+const mostAsked = 4
+
+// pushRouse queues an entry that does nothing, but on one of the workers that the
+// request is for: regular files and all else have different ones.
+func (u *UringContext) pushRouse(o *Op) bool {
+	sqe := u.ring.Next()
+	if sqe == nil {
+		return false
+	}
+	u.void(sqe)
+	if fd := o.Entry.Fd; fd >= 0 {
+		sqe.PrepRead(int(fd), nil, 0) // of no bytes, whatever has that number by then
+		sqe.UserData = tagVoid
+	}
+	sqe.Flags |= uring.SQEAsync
+	return true
 }
 
 // despairAfter is how long the thread hopes to be let into the kernel again.
