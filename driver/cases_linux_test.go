@@ -82,15 +82,15 @@ func TestWakePollThatEndedLosesRequests(t *testing.T) {
 	}
 }
 
-// A kernel that has not made a worker is asked for one, again and again while
-// requests stay in flight; but not for those that come and go.
-func TestRequestsWithoutAWorkerWaitForEver(t *testing.T) {
+// A kernel that has forgotten requests is reminded, again and again while they stay
+// in flight, unless it has not answered that; but not of those that come and go.
+func TestForgottenRequestsWaitForEver(t *testing.T) {
 	f := newFake(t, 8)
 	r := newFakeRig(t, driver.Config{Submit: driver.SubmitThread}, f)
-	asked := func() int {
+	reminders := func() []uring.SQE {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		return f.async
+		return f.rouses
 	}
 	begin, longest := time.Now(), time.Duration(0)
 	for id := uint64(1); time.Since(begin) < 2500*time.Millisecond; id++ {
@@ -102,30 +102,49 @@ func TestRequestsWithoutAWorkerWaitForEver(t *testing.T) {
 		r.result(o)
 		longest = max(longest, time.Since(start))
 	}
-	if n := asked(); n != 0 && longest < time.Second {
-		t.Errorf("for requests of at most %v the kernel was asked for %d workers", longest, n)
+	if n := len(reminders()); n != 0 && longest < time.Second {
+		t.Errorf("the kernel was reminded %d times of requests of at most %v", n, longest)
 	}
-	stuck, file := nop(1<<20), nop(1<<20+1)
-	file.Entry.Fd = 1 << 30
-	r.register(stuck)
-	r.register(file)
-	f.userData(1 << 20)
-	f.userData(1<<20 + 1)
-	eventually(t, "the kernel is asked for workers of both kinds, twice", func() bool { return asked() >= 4 })
-	f.mu.Lock()
-	fds := f.asyncFd[len(f.asyncFd)-2:]
-	f.mu.Unlock()
-	if !slices.Contains(fds, 1<<30) || fds[0] == fds[1] {
-		t.Errorf("the kernel was asked for workers for the files %d", fds)
+
+	var forgotten []*driver.Op
+	forget := func(fds ...int32) {
+		for _, fd := range fds {
+			o := nop(1<<20 + uint64(len(forgotten)))
+			o.Entry.Fd = fd
+			forgotten = append(forgotten, o)
+			r.register(o)
+			f.userData(o.Entry.Off)
+		}
 	}
-	f.complete(1<<20, 0, 0)
-	f.complete(1<<20+1, 0, 0)
-	r.result(stuck)
-	r.result(file)
-	n := asked()
+	remindedOf := func(want ...int32) {
+		t.Helper()
+		eventually(t, fmt.Sprint("the kernel is reminded of the files ", want), func() bool { return len(reminders()) >= len(want) })
+		time.Sleep(2200 * time.Millisecond) // it does not answer
+		var fds []int32
+		for _, sqe := range reminders() {
+			fds = append(fds, sqe.Fd)
+		}
+		if slices.Sort(fds); !slices.Equal(fds, want) {
+			t.Errorf("the kernel was reminded of the files %d, want %d", fds, want)
+		}
+	}
+	forget(-1, 1<<30)
+	remindedOf(-1, 1<<30)
+	forget(1<<30+1, 1<<30+2, 1<<30+3)
+	f.answerRouses()
+	remindedOf(-1, 1<<30) // the others are new
+	f.answerRouses()
+	remindedOf(-1, 1<<30, 1<<30+1, 1<<30+2)
+
+	f.answerRouses()
+	for i, o := range forgotten {
+		f.complete(1<<20+uint64(i), 0, 0)
+		r.result(o)
+	}
+	n := len(reminders())
 	time.Sleep(1100 * time.Millisecond)
-	if m := asked(); m > n {
-		t.Errorf("with nothing in flight the kernel was asked for %d workers", m-n)
+	if m := len(reminders()); m > n {
+		t.Errorf("with nothing in flight the kernel was reminded %d times", m-n)
 	}
 }
 

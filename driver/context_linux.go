@@ -31,6 +31,7 @@ type UringContext struct {
 	missed      []uint64 // user_data of entries to queue, see miss
 	woken       *Op      // completed, their waiters not woken yet
 	unarmed     bool     // the poll tagged tagWake has ended
+	rousing     int      // what rouse has asked and the kernel has not answered
 	promoting   bool     // a promotion is under way, further up the stack
 	uncancelled bool     // a shutdown had no room for all the cancels it wants
 	cqes        [128]uring.CQE
@@ -76,6 +77,7 @@ const (
 	tagPause                      // the time until it is
 	tagWake                       // the eventfd that wakes the thread
 	tagVoid                       // an entry that was made a no-op after it was rejected
+	tagRouse                      // what rouse asks
 
 	tagMask uint64 = 0xff << 56
 )
@@ -319,6 +321,8 @@ func (u *UringContext) reject(cause error) bool {
 		u.unarmed = true
 	case tagCancel, tagPause:
 		u.repeatRefused(data)
+	case tagRouse:
+		u.rousing--
 	}
 	*e.sqe = uring.SQE{Opcode: uring.OpNop, UserData: tagVoid}
 	key := e.key
@@ -338,6 +342,7 @@ func (u *UringContext) reject(cause error) bool {
 func (u *UringContext) abandonAll() {
 	u.counters.lost.Add(1)
 	u.unarmed = true // the end of that poll may be among what is lost
+	u.rousing = 0    // and so may these answers
 
 	ours := map[slab.Key]bool{} // not with the kernel
 	for _, e := range u.unsubmitted.entries[u.unsubmitted.head:] {
@@ -420,6 +425,9 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 		return at
 	case tagWake:
 		u.unarmed = u.unarmed || !c.More()
+		return at
+	case tagRouse:
+		u.rousing = max(u.rousing-1, 0) // it may have been given up: abandonAll
 		return at
 	default:
 		return at

@@ -20,6 +20,7 @@ const (
 	TagPause  = tagPause
 	TagWake   = tagWake
 	TagVoid   = tagVoid
+	TagRouse  = tagRouse
 	TagMask   = tagMask
 )
 

@@ -38,8 +38,7 @@ type fakeKernel struct {
 	script  []reply
 	enters  int
 	voided  int         // no-ops with TagVoid that have run
-	async   int         // and those of them that wanted a worker
-	asyncFd []int32     // whose
+	rouses  []uring.SQE // what is to rouse its workers, not answered
 	cancels int         // requests to cancel that were taken
 	minimum uint32      // how many completions were last waited for
 	pauses  []uring.SQE // timeouts that are not over before the test says so
@@ -136,6 +135,15 @@ func (f *fakeKernel) SubmitAndWait(minimum uint32, timeout time.Duration) (uint3
 	return n, nil
 }
 
+func (f *fakeKernel) answerRouses() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, sqe := range f.rouses {
+		f.post(uring.CQE{UserData: sqe.UserData})
+	}
+	f.rouses = nil
+}
+
 // pollWake posts a completion if the eventfd of the thread mode was written to.
 func (f *fakeKernel) pollWake() {
 	var eight [8]byte
@@ -188,16 +196,18 @@ func (f *fakeKernel) take(sqe uring.SQE) {
 		f.pauses = append(f.pauses, sqe)
 		return
 	case driver.TagVoid:
-		harmless := sqe.Opcode == uring.OpRead && sqe.Len == 0
-		if sqe.Opcode != uring.OpNop && !harmless {
+		if sqe.Opcode != uring.OpNop {
 			f.t.Errorf("an entry that was made void still is a %v", sqe.Opcode)
 		}
 		f.voided++
-		if sqe.Flags&uring.SQEAsync != 0 {
-			f.async++
-			f.asyncFd = append(f.asyncFd, sqe.Fd)
-		}
 		f.post(uring.CQE{UserData: sqe.UserData})
+		return
+	case driver.TagRouse:
+		empty := sqe.Opcode == uring.OpNop || sqe.Opcode == uring.OpRead && sqe.Len == 0
+		if !empty || sqe.Flags != uring.SQEAsync {
+			f.t.Errorf("what is to rouse the kernel's workers is %+v", sqe)
+		}
+		f.rouses = append(f.rouses, sqe)
 		return
 	case driver.TagCancel:
 		f.cancels++

@@ -218,40 +218,39 @@ const stalledAfter = time.Second
 // one is queued.
 func (t *thread) rouse() bool {
 	u, at := &t.context, now()
-	if at-t.roused < stalledAfter {
+	if at-t.roused < stalledAfter || u.rousing > 0 { // or they would pile up behind one another
 		return false
 	}
 	t.roused = at
-	asked := 0
 	u.ops.Each(func(_ slab.Key, p **Op) bool {
-		o := *p
-		if o.seen && !o.lost && asked < mostAsked && u.pushRouse(o) {
-			asked++
+		if o := *p; o.seen && !o.lost && u.rousing < mostRousing {
+			u.pushRouse(o)
 		}
-		o.seen = true
+		(*p).seen = true
 		return true
 	})
-	return asked > 0
+	return u.rousing > 0
 }
 
-// mostAsked is for how many requests at once rouse asks: their files may have
+// mostRousing is for how many requests at once rouse asks: their files may have
 // different workers, which cannot be told from here.
-const mostAsked = 4
+const mostRousing = 4
 
 // pushRouse queues an entry that does nothing, but on one of the workers that the
 // request is for: regular files and all else have different ones.
-func (u *UringContext) pushRouse(o *Op) bool {
+func (u *UringContext) pushRouse(o *Op) {
 	sqe := u.ring.Next()
 	if sqe == nil {
-		return false
+		return
 	}
-	u.void(sqe)
+	sqe.PrepNop()
 	if fd := o.Entry.Fd; fd >= 0 {
 		sqe.PrepRead(int(fd), nil, 0) // of no bytes, whatever has that number by then
-		sqe.UserData = tagVoid
 	}
 	sqe.Flags |= uring.SQEAsync
-	return true
+	sqe.UserData = tagRouse
+	u.rousing++
+	u.unsubmitted.push(entry{sqe: sqe})
 }
 
 // despairAfter is how long the thread hopes to be let into the kernel again.
