@@ -322,7 +322,7 @@ func (u *UringContext) reject(cause error) bool {
 	case tagCancel, tagPause:
 		u.repeatRefused(data)
 	case tagRouse:
-		u.rousing--
+		u.answerRouse()
 	}
 	*e.sqe = uring.SQE{Opcode: uring.OpNop, UserData: tagVoid}
 	key := e.key
@@ -427,7 +427,7 @@ func (u *UringContext) complete(c *uring.CQE, at time.Duration) time.Duration {
 		u.unarmed = u.unarmed || !c.More()
 		return at
 	case tagRouse:
-		u.rousing = max(u.rousing-1, 0) // it may have been given up: abandonAll
+		u.answerRouse()
 		return at
 	default:
 		return at

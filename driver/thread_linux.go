@@ -223,10 +223,11 @@ func (t *thread) rouse() bool {
 	}
 	t.roused = at
 	u.ops.Each(func(_ slab.Key, p **Op) bool {
-		if o := *p; o.seen && !o.lost && u.rousing < mostRousing {
+		o := *p
+		if o.seen && !o.lost && u.rousing < mostRousing {
 			u.pushRouse(o)
 		}
-		(*p).seen = true
+		o.seen = true
 		return true
 	})
 	return u.rousing > 0
@@ -243,15 +244,19 @@ func (u *UringContext) pushRouse(o *Op) {
 	if sqe == nil {
 		return
 	}
-	sqe.PrepNop()
 	if fd := o.Entry.Fd; fd >= 0 {
 		sqe.PrepRead(int(fd), nil, 0) // of no bytes, whatever has that number by then
+	} else {
+		sqe.PrepNop()
 	}
 	sqe.Flags |= uring.SQEAsync
 	sqe.UserData = tagRouse
 	u.rousing++
 	u.unsubmitted.push(entry{sqe: sqe})
 }
+
+// answerRouse notes an answer, which may be one that abandonAll has given up.
+func (u *UringContext) answerRouse() { u.rousing = max(u.rousing-1, 0) }
 
 // despairAfter is how long the thread hopes to be let into the kernel again.
 const despairAfter = time.Second

@@ -226,14 +226,14 @@ func (s *filesystem) path(name string) string { return filepath.Join(s.dir, name
 // they are, though some workers are idle, until one that hangs comes back.
 func (f *file) awaitHung(t testing.TB, n int) {
 	t.Helper()
-	hung, since := int64(0), time.Now()
+	hung, since := 0, time.Now()
 	until(t, fmt.Sprintf("%d operations hang", n), func() bool {
-		if now := int64(f.hung.Load()); now != hung {
+		if now := int(f.hung.Load()); now != hung {
 			hung, since = now, time.Now()
 		}
-		return hung >= int64(n) || hung > 0 && time.Since(since) > 3*time.Second
+		return hung >= n || hung > 0 && time.Since(since) > 3*time.Second
 	})
-	if hung < int64(n) {
+	if hung < n {
 		t.Logf("only %d of %d operations hang: the kernel has not begun the others", hung, n)
 	}
 }
